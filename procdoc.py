@@ -421,11 +421,11 @@ _CALLS_NEW = '''
 
 # architecture: the blocks that make up its table. x32 is x86_64 with its own numbers from 512 on.
 SYSCALLS = {
-    'x86_64': (_CALLS_X86_64, _CALLS_NEW, '447 memfd_secret'),
-    'aarch64': (_CALLS_AARCH64, _CALLS_NEW, '447 memfd_secret'),
-    'i386': (_CALLS_I386, _CALLS_TIME64, _CALLS_NEW, '447 memfd_secret'),
+    'x86_64': (_CALLS_X86_64, _CALLS_NEW),
+    'aarch64': (_CALLS_AARCH64, _CALLS_NEW),
+    'i386': (_CALLS_I386, _CALLS_TIME64, _CALLS_NEW),
     'arm': (_CALLS_ARM, _CALLS_TIME64, _CALLS_NEW),
-    'x32': (_CALLS_X86_64, _CALLS_NEW, '447 memfd_secret', _CALLS_X32),
+    'x32': (_CALLS_X86_64, _CALLS_NEW, _CALLS_X32),
 }
 ARCHITECTURES = ('x86_64', 'aarch64', 'i386', 'arm')
 ARCH_ALIASES = {
@@ -649,7 +649,7 @@ msgget - key:hex flags:oct
 shmget - key:hex size:size flags:oct
 shmat memory shmid:int shmaddr:ptr flags:oct
 shmdt memory shmaddr:ptr
-ipc ipc call:ipccall first:int second:int third:hexword ptr:ptr fifth:long
+ipc ipc call:ipccall first:int second:int third:hexword ptr:ptr fifth:hexword
 mq_open - name:path oflag:oflags mode:mode attr:ptr
 mq_unlink - name:path
 mq_timedsend,mq_timedsend_time64 ipc mqdes:fd msg_ptr:ptr msg_len:size msg_prio:uint timeout:ptr
@@ -937,22 +937,22 @@ def open_flags(arch, octal):
     return words + '|' + flag_names(open_flag_table(arch), rest) if rest else words
 
 
-# The commands of futex(2), and how many of the six arguments each of them looks at.
+# The commands of futex(2) in the order of their numbers, which of the six arguments each looks at, what it does.
 FUTEX_OPS = (
-    ('FUTEX_WAIT', 4, 'sleep while the word is val: a lock, a join, a barrier'),
-    ('FUTEX_WAKE', 3, 'wake up to val sleepers; never blocks'),
-    ('FUTEX_FD', 3, 'removed long ago'),
-    ('FUTEX_REQUEUE', 5, 'move sleepers to another word; never blocks'),
-    ('FUTEX_CMP_REQUEUE', 6, 'move sleepers to another word; never blocks'),
-    ('FUTEX_WAKE_OP', 6, 'change a word and wake; never blocks'),
-    ('FUTEX_LOCK_PI', 4, 'take a priority-inheritance mutex: the word holds the owner\'s tid'),
-    ('FUTEX_UNLOCK_PI', 2, 'release a priority-inheritance mutex; never blocks'),
-    ('FUTEX_TRYLOCK_PI', 2, 'try a priority-inheritance mutex; never blocks'),
-    ('FUTEX_WAIT_BITSET', 6, 'sleep while the word is val, until an absolute time: a condition, semaphore, rwlock, timed lock'),
-    ('FUTEX_WAKE_BITSET', 6, 'wake sleepers by a bit mask; never blocks'),
-    ('FUTEX_WAIT_REQUEUE_PI', 6, 'wait on a condition whose mutex is a priority-inheritance one'),
-    ('FUTEX_CMP_REQUEUE_PI', 6, 'hand sleepers to a priority-inheritance mutex; never blocks'),
-    ('FUTEX_LOCK_PI2', 4, 'as FUTEX_LOCK_PI, with a choice of clock: the word holds the owner\'s tid'),
+    ('FUTEX_WAIT', '0123', 'sleep while the word is val: a lock, a join, a barrier'),
+    ('FUTEX_WAKE', '012', 'wake up to val sleepers; never blocks'),
+    ('FUTEX_FD', '012', 'removed long ago'),
+    ('FUTEX_REQUEUE', '01234', 'move sleepers to another word; never blocks'),
+    ('FUTEX_CMP_REQUEUE', '012345', 'move sleepers to another word; never blocks'),
+    ('FUTEX_WAKE_OP', '012345', 'change a word and wake; never blocks'),
+    ('FUTEX_LOCK_PI', '013', 'take a priority-inheritance mutex: the word holds the owner\'s tid'),
+    ('FUTEX_UNLOCK_PI', '01', 'release a priority-inheritance mutex; never blocks'),
+    ('FUTEX_TRYLOCK_PI', '01', 'try a priority-inheritance mutex; never blocks'),
+    ('FUTEX_WAIT_BITSET', '01235', 'as WAIT, until an absolute time: a condition, semaphore, rwlock, timed lock'),
+    ('FUTEX_WAKE_BITSET', '0125', 'wake sleepers by a bit mask; never blocks'),
+    ('FUTEX_WAIT_REQUEUE_PI', '01234', 'wait on a condition whose mutex is a priority-inheritance one'),
+    ('FUTEX_CMP_REQUEUE_PI', '012345', 'hand sleepers to a priority-inheritance mutex; never blocks'),
+    ('FUTEX_LOCK_PI2', '013', 'as FUTEX_LOCK_PI, with a choice of clock: the word holds the owner\'s tid'),
 )
 FUTEX_PRIVATE, FUTEX_REALTIME, FUTEX_CMD_MASK = 0x80, 0x100, 0x7f
 
@@ -967,12 +967,15 @@ def futex_op(op):
     return words + ('|FUTEX_CLOCK_REALTIME' if op & FUTEX_REALTIME else '')
 
 
-def _futex_shown(args):
-    """Which of futex's arguments its command uses. LOCK_PI has a timeout and no val."""
+def _futex_unused(args, place):
+    """Whether futex's command leaves an argument alone: its register holds junk then."""
     command = args[1] & FUTEX_CMD_MASK if len(args) > 1 else 0
-    if command in (6, 13):
-        return (0, 1, 3)
-    return tuple(range(FUTEX_OPS[command][1] if command < len(FUTEX_OPS) else 6))
+    return command < len(FUTEX_OPS) and str(place) not in FUTEX_OPS[command][1]
+
+
+def _ipc_unused(args, place):
+    """ipc's last argument belongs to SEMTIMEDOP, and to MSGRCV in the version that has no struct."""
+    return place == 5 and args[0] & 0xffff != 4 and not (args[0] & 0xffff == 12 and args[0] >> 16 & 0xffff)
 
 
 def _signed(value, bits):
@@ -1091,9 +1094,9 @@ def _absent(name, kind, args, place):
         return not args[place - 1] & 0o20000100                     # O_CREAT or __O_TMPFILE
     if kind == 'mremapaddr':
         return not args[place - 1] & 6                              # MREMAP_FIXED, MREMAP_DONTUNMAP
-    if name == 'ipc':
-        return False
-    return kind == 'skip' or name in ('futex', 'futex_time64') and place not in _futex_shown(args)
+    if name in ('futex', 'futex_time64'):
+        return _futex_unused(args, place)
+    return kind == 'skip' or name == 'ipc' and _ipc_unused(args, place)
 
 
 def call_args(arch, name, args):
@@ -1161,7 +1164,9 @@ def call_kind(arch, name, args=()):
 # 'nfs4_*' stands for all that begin so. wchan is the first function on the sleeper's stack that is not scheduler code,
 # so for kernel locks it is the caller's name. '' = the system call and its descriptor decide.
 WCHANS = (
-    ('futex', 'futex_do_wait futex_wait_queue futex_wait_queue_me futex_wait __futex_wait do_futex futex_wait_restart',
+    ('futex',
+     'futex_do_wait futex_wait_queue futex_wait_queue_me futex_wait __futex_wait do_futex '
+     'futex_wait_restart',
      'waits for another thread: a lock, condition, join, semaphore or pool; the address says which'),
     ('futex', 'futex_wait_multiple futex_wait_multiple_setup futex_sleep_multiple',
      'waits for any of several futexes at once (futex_waitv: Wine, games)'),
@@ -1172,8 +1177,8 @@ WCHANS = (
     ('epoll', 'do_epoll_wait ep_poll ep_schedule_timeout do_epoll_pwait',
      'event loop waiting for its descriptors: normal, unless work is due'),
     ('poll',
-     'poll_schedule_timeout do_sys_poll do_poll do_select core_sys_select do_pselect schedule_hrtimeout_range '
-     'do_restart_poll',
+     'poll_schedule_timeout do_sys_poll do_poll do_select core_sys_select do_pselect '
+     'schedule_hrtimeout_range do_restart_poll',
      'waits in poll or select for its descriptors, or for the timeout: normal, unless work is due'),
     ('sleep',
      'hrtimer_nanosleep do_nanosleep common_nsleep common_nsleep_timens alarm_timer_nsleep '
@@ -1183,7 +1188,8 @@ WCHANS = (
      'kernel code that sleeps for a set time'),
     ('signal', 'do_sigtimedwait sigsuspend sys_rt_sigtimedwait',
      'waits for a signal: a signal-driven thread, usually normal'),
-    ('event', 'signalfd_read signalfd_read_iter signalfd_dequeue', 'reads a signalfd: waits for a signal, usually normal'),
+    ('event', 'signalfd_read signalfd_read_iter signalfd_dequeue',
+     'reads a signalfd: waits for a signal, usually normal'),
     ('child', 'do_wait kernel_wait4 do_wait4 kernel_waitid do_waitid',
      'waits for a child process to end: the child is what to look at'),
     ('vfork', 'kernel_clone _do_fork do_fork wait_for_vfork_done',
@@ -1223,8 +1229,8 @@ WCHANS = (
     ('socket-write', 'unix_wait_for_peer',
      'unix socket with a full receiver: a datagram (syslog), or connect to a full listener'),
     ('socket-read',
-     'smc_rx_wait smc_recvmsg sctp_wait_for_packet sctp_skb_recv_datagram tipc_wait_for_rcvmsg rxrpc_recvmsg '
-     'x25_recvmsg',
+     'smc_rx_wait smc_recvmsg sctp_wait_for_packet sctp_skb_recv_datagram tipc_wait_for_rcvmsg '
+     'rxrpc_recvmsg x25_recvmsg',
      'reads a socket to which nothing comes'),
     ('socket-write', 'smc_tx_wait sctp_wait_for_sndbuf', 'writes to a socket whose peer does not read'),
     ('kernel', 'lock_sock_nested __lock_sock lock_sock_fast',
@@ -1239,22 +1245,22 @@ WCHANS = (
      'a file access that a fanotify listener (virus scanner, auditing) has not allowed yet'),
     ('event', 'devkmsg_read do_syslog syslog_print kmsg_read', 'reads the kernel log: idle'),
     ('event',
-     'evdev_read hidraw_read joydev_read rtc_dev_read uio_read perf_read ring_buffer_wait tracing_wait_pipe '
-     'usbdev_read mousedev_read drm_read vfio_* usb_wait_* proc_reap_urb do_proc_bulk',
+     'evdev_read hidraw_read joydev_read rtc_dev_read uio_read perf_read ring_buffer_wait tracing_wait_pipe'
+     ' usbdev_read mousedev_read drm_read vfio_* usb_wait_* proc_reap_urb do_proc_bulk',
      'waits for a device or the tracer to deliver something'),
     ('event', 'kvm_vcpu_block kvm_vcpu_halt kvm_arch_vcpu_ioctl_run kvm_vcpu_ioctl',
      'a virtual CPU that is halted: the guest is idle'),
     ('event', 'binder_thread_read binder_wait_for_work', 'waits for a binder transaction (Android, Waydroid)'),
     ('event',
-     'dma_fence_default_wait dma_fence_wait_timeout drm_syncobj_array_wait_timeout i915_request_wait_timeout '
-     'amdgpu_* nvidia_* nv_* drm_*',
+     'dma_fence_default_wait dma_fence_wait_timeout drm_syncobj_array_wait_timeout '
+     'i915_request_wait_timeout amdgpu_* nvidia_* nv_* drm_*',
      'waits for the graphics card or its driver'),
     ('aio', 'read_events aio_read_events exit_aio', 'waits for kernel AIO to complete'),
     ('io-uring',
-     'io_cqring_wait __do_sys_io_uring_enter io_uring_cancel_generic io_cqring_schedule_timeout io_sq_thread '
+     'io_cqring_wait __do_sys_io_uring_enter io_uring_cancel_generic io_cqring_schedule_timeout '
      'io_uring_get_task_cancel io_ring_exit_work',
      'waits for io_uring completions: what blocks is in a thread iou-wrk-*, a poll, or the peer'),
-    ('kthread-idle', 'io_wq_worker io_wqe_worker', 'an io_uring worker thread without work'),
+    ('kthread-idle', 'io_wq_worker io_wqe_worker io_sq_thread', 'an io_uring worker thread without work'),
     ('ipc', 'do_msgrcv do_msgsnd', 'System V message queue, empty or full: the other side is absent or stuck'),
     ('ipc', 'do_semtimedop __do_semtimedop', 'System V semaphore: whoever should release it has not'),
     ('ipc', 'wq_sleep do_mq_timedreceive do_mq_timedsend',
@@ -1272,7 +1278,7 @@ WCHANS = (
     ('stop', 'do_signal_stop', 'stopped by a signal (SIGSTOP, Ctrl-Z, terminal): SIGCONT resumes it'),
     ('trace', 'ptrace_stop ptrace_notify ptrace_signal ptrace_do_notify',
      'held by a debugger or tracer: TracerPid in status says whose'),
-    ('trace', 'wait_task_inactive ptrace_check_attach', 'a debugger waiting for the task that it traces to stop'),
+    ('kernel', 'wait_task_inactive ptrace_check_attach', 'a debugger waiting for the task that it traces to stop'),
     ('freezer', 'get_signal do_freezer_trap cgroup_enter_frozen',
      'frozen by cgroup.freeze (v2): looks like sleep, and runs again once thawed'),
     ('freezer', '__refrigerator refrigerator try_to_freeze',
@@ -1285,8 +1291,8 @@ WCHANS = (
     ('event', 'fuse_dev_do_read fuse_dev_read', 'a FUSE server waiting for requests: idle'),
     ('nfs',
      'rpc_wait_bit_killable nfs_wait_bit_killable nfs_wait_client_init_complete nfs_wait_on_request '
-     'nfs_wait_bit_uninterruptible rpc_execute __rpc_execute rpc_run_task rpc_call_sync rpc_shutdown_client '
-     'nfs4_* nfs_* nfs3_* nfs41_* pnfs_* rpc_* xprt_*',
+     'nfs_wait_bit_uninterruptible rpc_execute __rpc_execute rpc_run_task rpc_call_sync rpc_shutdown_client'
+     ' nfs4_* nfs_* nfs3_* nfs41_* pnfs_* rpc_* xprt_*',
      'the NFS server does not answer'),
     ('nfs',
      'wait_for_response compound_send_recv cifs_* smb2_* SMB2_* cifs_wait_bit_killable smb_* '
@@ -1294,28 +1300,28 @@ WCHANS = (
      'the SMB (CIFS) file server does not answer'),
     ('nfs', 'ceph_mdsc_* ceph_osdc_* ceph_* wait_caps rbd_*', 'the Ceph cluster does not answer'),
     ('nfs',
-     'p9_client_rpc p9_* v9fs_* afs_* rxrpc_* gfs2_* dlm_* ocfs2_* __ocfs2_* lustre_* ptlrpc_* ldlm_* netfs_* '
-     'fscache_* cachefiles_* orangefs_* wait_for_direct_io service_operation',
+     'p9_client_rpc p9_* v9fs_* afs_* rxrpc_* gfs2_* dlm_* ocfs2_* __ocfs2_* lustre_* ptlrpc_* ldlm_* '
+     'netfs_* fscache_* cachefiles_* orangefs_* wait_for_direct_io service_operation',
      'a network or cluster file system (9p, AFS, GFS2, Lustre, OCFS2...) does not answer'),
     ('nfs', 'autofs_wait autofs4_wait autofs_mount_wait autofs_expire_wait',
      'waits for the automount daemon to mount a directory: look at it, or at the server'),
     ('disk',
-     'folio_wait_bit_common folio_wait_bit wait_on_page_bit wait_on_page_bit_common wait_on_page_bit_killable '
-     'wait_on_page_writeback folio_wait_writeback __lock_page __lock_page_killable __lock_page_or_retry '
-     '__folio_lock __folio_lock_killable __folio_lock_or_retry filemap_fault filemap_update_page '
-     'filemap_get_pages filemap_read_folio put_and_wait_on_page_locked folio_put_wait_locked sleep_on_page '
-     'sleep_on_page_killable __filemap_fdatawait_range filemap_fdatawait_range truncate_inode_pages_range '
-     '__wait_on_freeing_inode inode_wait_for_writeback wb_wait_for_completion sync_inodes_sb '
-     'writeback_inodes_sb wait_sb_inodes find_inode find_inode_fast',
+     'folio_wait_bit_common folio_wait_bit wait_on_page_bit wait_on_page_bit_common '
+     'wait_on_page_bit_killable wait_on_page_writeback folio_wait_writeback __lock_page '
+     '__lock_page_killable __lock_page_or_retry __folio_lock __folio_lock_killable __folio_lock_or_retry '
+     'filemap_fault filemap_update_page filemap_get_pages filemap_read_folio put_and_wait_on_page_locked '
+     'folio_put_wait_locked sleep_on_page sleep_on_page_killable __filemap_fdatawait_range '
+     'filemap_fdatawait_range truncate_inode_pages_range __wait_on_freeing_inode inode_wait_for_writeback '
+     'wb_wait_for_completion sync_inodes_sb writeback_inodes_sb wait_sb_inodes find_inode find_inode_fast',
      'waits for a page of a file: the disk, or the network or FUSE file system under it; swap if in a fault'),
     ('disk', '__wait_on_buffer wait_on_buffer __bread_gfp __sync_dirty_buffer sync_buffer __bh_read',
      'waits for a block of file-system data from the disk'),
     ('disk',
-     'submit_bio_wait blk_mq_get_tag blk_mq_freeze_queue_wait blk_execute_rq rq_qos_wait wbt_wait get_request '
-     'blkdev_issue_flush __blkdev_direct_IO* blkdev_direct_IO* iomap_dio_* __iomap_dio_rw dio_await_one '
-     'dio_await_completion do_blockdev_direct_IO __blockdev_direct_IO bio_wait_* blk_* blkdev_* iocg_* ioc_* '
-     'iolatency_* blkcg_* blk_throtl_* swap_read* swap_writepage* __swap_writepage sg_* scsi_* nvme_* ata_* '
-     'mmc_* nbd_* virtblk_* loop_* bdev_* __blkdev_*',
+     'submit_bio_wait blk_mq_get_tag blk_mq_freeze_queue_wait blk_execute_rq rq_qos_wait wbt_wait '
+     'get_request blkdev_issue_flush __blkdev_direct_IO* blkdev_direct_IO* iomap_dio_* __iomap_dio_rw '
+     'dio_await_one dio_await_completion do_blockdev_direct_IO __blockdev_direct_IO bio_wait_* blk_* '
+     'blkdev_* iocg_* ioc_* iolatency_* blkcg_* blk_throtl_* swap_read* swap_writepage* __swap_writepage '
+     'sg_* scsi_* nvme_* ata_* mmc_* nbd_* virtblk_* loop_* bdev_* __blkdev_*',
      'the block device does not complete, its queue is full, or it is throttled (io.max)'),
     ('disk',
      'md_write_start md_make_request md_handle_request md_flush_request raid5_get_active_stripe '
@@ -1331,8 +1337,8 @@ WCHANS = (
     ('disk', 'xlog_* xfs_log_force* xfs_buf_* xlog_grant_head_wait xfs_*',
      'XFS: its log or a buffer waits for slow or stuck I/O'),
     ('disk',
-     'wait_current_trans btrfs_commit_transaction btrfs_* reserve_ticket wait_reserve_ticket __reserve_bytes '
-     'handle_reserve_ticket wait_extent_bit',
+     'wait_current_trans btrfs_commit_transaction btrfs_* reserve_ticket wait_reserve_ticket '
+     '__reserve_bytes handle_reserve_ticket wait_extent_bit',
      'btrfs: a transaction, or free space, waits for I/O'),
     ('disk',
      'zio_wait txg_wait_synced txg_wait_synced_impl txg_wait_open cv_wait_common zfs_* zil_* dmu_* dbuf_* '
@@ -1340,12 +1346,12 @@ WCHANS = (
      'exfat_* udf_* isofs_* ovl_* hfsplus_* reiserfs_*',
      'its file system waits for slow or stuck I/O'),
     ('disk',
-     'balance_dirty_pages balance_dirty_pages_ratelimited balance_dirty_pages_ratelimited_flags io_schedule '
-     'io_schedule_timeout bit_wait_io __wait_on_bit wait_on_bit_io out_of_line_wait_on_bit',
+     'balance_dirty_pages balance_dirty_pages_ratelimited balance_dirty_pages_ratelimited_flags io_schedule'
+     ' io_schedule_timeout bit_wait_io __wait_on_bit wait_on_bit_io out_of_line_wait_on_bit',
      'waits for I/O; in balance_dirty_pages: it writes faster than the disk takes it'),
     ('kernel',
-     'percpu_rwsem_wait __percpu_down_read percpu_down_write sb_start_write mnt_want_write __sb_start_write '
-     'thaw_super freeze_super sb_wait_write',
+     'percpu_rwsem_wait __percpu_down_read percpu_down_write sb_start_write mnt_want_write __sb_start_write'
+     ' thaw_super freeze_super sb_wait_write',
      'the file system is frozen (fsfreeze, a snapshot under way or forgotten)'),
     ('memory',
      'reclaim_throttle congestion_wait wait_iff_congested throttle_direct_reclaim try_to_free_pages '
@@ -1362,22 +1368,23 @@ WCHANS = (
      'pagefault_out_of_memory',
      'its memory cgroup is full and the OOM killer is off or busy: nothing runs until memory is freed'),
     ('memory',
-     'do_swap_page swapin_readahead swap_cluster_readahead read_swap_cache_async swapin_folio shmem_swapin* '
-     'migration_entry_wait* __migration_entry_wait* migration_entry_wait_on_locked migrate_pages hugetlb_fault '
-     'hugetlb_no_page khugepaged_* do_huge_pmd_* do_numa_page alloc_huge_page',
+     'do_swap_page swapin_readahead swap_cluster_readahead read_swap_cache_async swapin_folio shmem_swapin*'
+     ' migration_entry_wait* __migration_entry_wait* migration_entry_wait_on_locked migrate_pages '
+     'hugetlb_fault hugetlb_no_page do_huge_pmd_* do_numa_page alloc_huge_page',
      'a page fault: its page is in swap or is being moved'),
     ('memory',
      'do_user_addr_fault do_page_fault __do_page_fault exc_page_fault do_mem_abort lock_mm_and_find_vma '
-     'vm_mmap_pgoff __vm_munmap vm_munmap do_madvise madvise_* do_mprotect_pkey __do_sys_brk __do_sys_mremap '
-     'do_mlock mm_populate __mm_populate mm_access mmput exit_mmap get_user_pages* __get_user_pages* '
-     'populate_vma_page_range internal_get_user_pages_fast faultin_page userfaultfd_register uprobe_* '
-     'do_mincore walk_page_range mmap_read_lock* mmap_write_lock* vma_start_write __vma_start_write '
-     'vma_start_read process_vm_rw process_vm_rw_core access_remote_vm __access_remote_vm m_start smaps_rollup '
-     'proc_pid_cmdline_read get_mm_cmdline environ_read mem_rw dup_mm dup_mmap',
+     'vm_mmap_pgoff __vm_munmap vm_munmap do_madvise madvise_* do_mprotect_pkey __do_sys_brk '
+     '__do_sys_mremap do_mlock mm_populate __mm_populate mm_access mmput exit_mmap get_user_pages* '
+     '__get_user_pages* populate_vma_page_range internal_get_user_pages_fast faultin_page '
+     'userfaultfd_register uprobe_* do_mincore walk_page_range mmap_read_lock* mmap_write_lock* '
+     'vma_start_write __vma_start_write vma_start_read process_vm_rw process_vm_rw_core access_remote_vm '
+     '__access_remote_vm m_start smaps_rollup proc_pid_cmdline_read get_mm_cmdline environ_read mem_rw '
+     'dup_mm dup_mmap',
      "waits for the process's memory map lock (mmap_lock), or works on its memory map under it"),
     ('kernel',
-     'path_openat lookup_open do_last open_last_lookups open_namei walk_component lookup_slow __lookup_slow '
-     'lookup_one_len lookup_one link_path_walk path_lookupat do_unlinkat filename_unlinkat do_rmdir '
+     'path_openat lookup_open do_last open_last_lookups open_namei walk_component lookup_slow __lookup_slow'
+     ' lookup_one_len lookup_one link_path_walk path_lookupat do_unlinkat filename_unlinkat do_rmdir '
      'filename_create do_mkdirat do_renameat2 lock_rename lock_two_directories start_dirop start_creating '
      'start_removing iterate_dir chmod_common chown_common vfs_* do_truncate notify_change '
      'generic_file_write_iter generic_file_llseek do_linkat do_symlinkat do_mknodat setattr_prepare '
@@ -1395,8 +1402,8 @@ WCHANS = (
      'grab_super_dead',
      'mounting, unmounting or syncing: a file system, or the task that works on it, is stuck'),
     ('kernel',
-     'mutex_lock* __mutex_lock* rwsem_* call_rwsem_* down_read* down_write* down_interruptible down_killable '
-     '__down* down rt_spin_lock* __ww_mutex_lock* ww_mutex_lock*',
+     'mutex_lock* __mutex_lock* rwsem_* call_rwsem_* down_read* down_write* down_interruptible '
+     'down_killable __down* down rt_spin_lock* __ww_mutex_lock* ww_mutex_lock*',
      'waits for a kernel lock that another task holds: look for another task in D'),
     ('kernel', 'wait_for_completion* wait_for_common do_wait_for_common __wait_for_common',
      'waits for other kernel work to finish: /proc/PID/stack, read by root, says which'),
@@ -1407,11 +1414,12 @@ WCHANS = (
     ('kernel',
      '__flush_work flush_work __flush_workqueue flush_workqueue __cancel_work_timer cancel_work_sync '
      'drain_workqueue start_flush_work lru_add_drain_all __lru_add_drain_all stop_one_cpu stop_cpus '
-     'stop_two_cpus affine_move_task __set_cpus_allowed_ptr* migration_cpu_stop cpuset_* schedule_on_each_cpu',
+     'stop_two_cpus affine_move_task __set_cpus_allowed_ptr* migration_cpu_stop cpuset_* '
+     'schedule_on_each_cpu',
      'waits for a kernel worker or another CPU, which is stuck or kept from running'),
     ('kernel',
-     'cgroup_kn_lock_live cgroup_procs_write* __cgroup_procs_write cgroup_lock_and_drain_offline css_killed* '
-     'cgroup_* cgroup1_* copy_process cgroup_threadgroup_change_begin cgroup_can_fork',
+     'cgroup_kn_lock_live cgroup_procs_write* __cgroup_procs_write cgroup_lock_and_drain_offline '
+     'css_killed* cgroup_* cgroup1_* copy_process cgroup_threadgroup_change_begin cgroup_can_fork',
      'waits for the lock of the cgroup tree: another task in D holds it'),
     ('kernel', 'request_key* key_* keyctl_* wait_for_key_construction',
      'waits for a key that a helper program must supply'),
@@ -1420,8 +1428,9 @@ WCHANS = (
      'do_init_module wait_for_device_probe async_synchronize*',
      'waits for a kernel helper, a module or a device to be ready'),
     ('kernel',
-     'rtnl_lock rtnl_lock_killable rtnetlink_rcv_msg dev_ioctl netlink_dump __netlink_dump_start genl_rcv_msg '
-     'devinet_ioctl netdev_run_todo unregister_netdevice_many* netdev_wait_allrefs* copy_net_ns cleanup_net',
+     'rtnl_lock rtnl_lock_killable rtnetlink_rcv_msg dev_ioctl netlink_dump __netlink_dump_start '
+     'genl_rcv_msg devinet_ioctl netdev_run_todo unregister_netdevice_many* netdev_wait_allrefs* '
+     'copy_net_ns cleanup_net',
      'waits for the network configuration lock: another task is changing interfaces or name spaces'),
     ('kernel', 'wait_for_random_bytes urandom_read random_read',
      'waits for the random generator to be seeded (early boot)'),
@@ -1429,7 +1438,9 @@ WCHANS = (
      'begin_new_exec de_thread proc_pid_attr_* lock_trace proc_pid_stack proc_pid_syscall proc_pid_wchan '
      'ptrace_attach bprm_execve mm_update_* prepare_bprm_creds',
      'executes a program, or looks at one that does: the other threads or the program file keep it waiting'),
-    ('coredump', 'coredump_task_exit do_coredump dump_emit dump_user_range dump_align dump_skip dump_write elf_core_dump wait_for_dump_helpers coredump_wait vfs_coredump',
+    ('coredump',
+     'coredump_task_exit do_coredump dump_emit dump_user_range dump_align dump_skip dump_write '
+     'elf_core_dump wait_for_dump_helpers coredump_wait vfs_coredump',
      'dumps core: wait for it, or the core_pattern helper hangs'),
     ('exit',
      'exit_mm do_exit do_group_exit exit_notify exit_files exit_fs exit_signals exit_sem futex_cleanup_* '
@@ -1437,7 +1448,7 @@ WCHANS = (
      'is exiting: another thread of it, a core dump or its memory keeps it'),
     ('exit', 'zap_pid_ns_processes',
      "init of a container that ends: waits for the container's last processes, look for one in D"),
-    ('trace', 'seccomp_do_user_notification seccomp_notify_*',
+    ('event', 'seccomp_do_user_notification seccomp_notify_*',
      'waits for a seccomp supervisor (container engine, sandbox) to allow a call'),
     ('event', 'seccomp_notify_recv', 'a seccomp supervisor waiting for something to allow: idle'),
     ('kernel', 'audit_log_start wait_for_auditd audit_receive',
@@ -1448,14 +1459,14 @@ WCHANS = (
      'a sleep that went on after a stop or an attach (restart_syscall): which call it was is lost'),
     ('kthread-idle',
      'worker_thread rescuer_thread kthreadd smpboot_thread_fn kswapd kcompactd kjournald2 rcu_gp_* '
-     'rcu_gp_kthread rcu_gp_fqs_loop rcu_tasks_* rcu_nocb_* nocb_* rcu_expedited* rcu_boost_kthread irq_thread '
-     'kthread_worker_fn scsi_error_handler loop_thread oom_reaper khugepaged ksm_scan_thread kauditd_thread '
-     'watchdog xfsaild transaction_kthread cleaner_kthread md_thread kthread kswapd_try_to_sleep dmcrypt_write '
-     'nfsd lockd bdi_writeback_* kdevtmpfs devtmpfsd devtmpfs_work_loop hub_thread migration_thread '
-     'cpu_stopper_thread ksoftirqd run_ksoftirqd kthread_parkme fsnotify_mark_* psi_rollup_worker '
-     'psi_poll_worker svc_get_next_xprt ipmi_thread damon_* kcryptd_* kmmpd lmLogSync usb_stor_control_thread '
-     'napi_threaded_poll vhost_worker vhost_task_fn mtd_* ubi_thread hwrng_fillfn balloon* xenbus_thread '
-     'xenwatch_thread khvcd svc_recv',
+     'rcu_gp_kthread rcu_gp_fqs_loop rcu_tasks_* rcu_nocb_* nocb_* rcu_expedited* rcu_boost_kthread '
+     'irq_thread kthread_worker_fn scsi_error_handler loop_thread oom_reaper khugepaged khugepaged_* '
+     'ksm_scan_thread kauditd_thread watchdog xfsaild transaction_kthread cleaner_kthread md_thread kthread'
+     ' kswapd_try_to_sleep dmcrypt_write nfsd lockd bdi_writeback_* kdevtmpfs devtmpfsd devtmpfs_work_loop '
+     'hub_thread migration_thread cpu_stopper_thread ksoftirqd run_ksoftirqd kthread_parkme fsnotify_mark_*'
+     ' psi_rollup_worker psi_poll_worker svc_get_next_xprt ipmi_thread damon_* kcryptd_* kmmpd lmLogSync '
+     'usb_stor_control_thread napi_threaded_poll vhost_worker vhost_task_fn mtd_* ubi_thread hwrng_fillfn '
+     'balloon* xenbus_thread xenwatch_thread khvcd svc_recv',
      'a kernel thread without work: normal'),
 )
 
@@ -1490,7 +1501,7 @@ def wchan_stem(name):
     name = (name or '').strip()
     if name.startswith('[<'):
         name = name.partition(']')[2].strip()
-    return re.split(r'[.+\s]', name, 1)[0] if name else ''
+    return re.split(r'[.+\s]', name, maxsplit=1)[0] if name else ''
 
 
 def _known_call(name):
@@ -1527,27 +1538,37 @@ def wchan_row(name):
 
 # States of a thread: letter, the kernel's word, what it means, what it excludes.
 STATES = (
-    ('R', 'running', 'It runs, or is ready and waits for a CPU.',
-     'It waits for no lock and no I/O. If it gets nowhere it loops (CPU time grows), or is kept from running (throttled by '
-     'its cgroup, or starved: CPU time stands still).'),
-    ('S', 'sleeping', 'It waits for something and a signal would wake it.',
-     'It uses no CPU. Whether that is idleness or a hang, only what it waits for can tell. A process frozen by '
-     'cgroup.freeze (v2) also says S.'),
-    ('D', 'disk sleep', 'It waits in the kernel and no ordinary signal wakes it; kill -9 works only if the wait is killable.',
-     'It is not always the disk: a vfork parent, a frozen v1 cgroup, NFS, FUSE, a memory cgroup out of memory and kernel locks '
-     'are D as well.'),
-    ('T', 'stopped', 'Stopped by SIGSTOP, SIGTSTP (Ctrl-Z), SIGTTIN or SIGTTOU.',
-     'It is neither crashed nor locked: SIGCONT resumes it, and until then no signal but SIGKILL has an effect.'),
-    ('t', 'tracing stop', 'Held by a debugger or tracer (gdb, strace): TracerPid in status.',
+    ('R', 'running',
+     'It runs, or is ready and waits for a CPU.',
+     'It waits for no lock and no I/O. If it gets nowhere it loops (CPU time grows), or is kept from '
+     'running (throttled by its cgroup, or starved: CPU time stands still).'),
+    ('S', 'sleeping',
+     'It waits for something and a signal would wake it.',
+     'It uses no CPU. Whether that is idleness or a hang, only what it waits for can tell. A process frozen'
+     ' by cgroup.freeze (v2) also says S.'),
+    ('D', 'disk sleep',
+     'It waits in the kernel and no ordinary signal wakes it; kill -9 works only if the wait is killable.',
+     'It is not always the disk: a vfork parent, a frozen v1 cgroup, NFS, FUSE, a memory cgroup out of '
+     'memory and kernel locks are D as well.'),
+    ('T', 'stopped',
+     'Stopped by SIGSTOP, SIGTSTP (Ctrl-Z), SIGTTIN or SIGTTOU.',
+     'It is neither crashed nor locked: SIGCONT resumes it, and until then no signal but SIGKILL has an '
+     'effect.'),
+    ('t', 'tracing stop',
+     'Held by a debugger or tracer (gdb, strace): TracerPid in status.',
      'It is not hung by itself: it goes on when the tracer lets it, or when the tracer ends.'),
-    ('Z', 'zombie', 'It has ended; its parent has not asked for its exit status yet.',
-     'It cannot be killed and holds no memory, files or locks. A main thread may be Z while other threads live (Threads: 2 or '
-     'more).'),
+    ('Z', 'zombie',
+     'It has ended; its parent has not asked for its exit status yet.',
+     'It cannot be killed and holds no memory, files or locks. A main thread may be Z while other threads '
+     'live (Threads: 2 or more).'),
     ('X', 'dead', 'It is being removed: seen for a moment at most.', 'It does nothing any more.'),
     ('x', 'dead', 'As X, in kernels 2.6.33 to 3.13.', 'It does nothing any more.'),
-    ('I', 'idle', 'A kernel thread that sleeps without counting towards the load average.',
+    ('I', 'idle',
+     'A kernel thread that sleeps without counting towards the load average.',
      'It is no process of a program, and nothing is wrong.'),
-    ('P', 'parked', 'A kernel thread set aside, for instance of a CPU that is off.', 'It is no process of a program.'),
+    ('P', 'parked',
+     'A kernel thread set aside, for instance of a CPU that is off.',
+     'It is no process of a program.'),
     ('K', 'wakekill', 'Sleeps and wakes for a fatal signal only (kernels 2.6.33 to 3.13).', 'It is not runnable.'),
     ('W', 'waking', 'Is being woken (2.6.33 to 3.13); paging in kernels before 2.6.', 'Seen for a moment at most.'),
 )
@@ -1601,8 +1622,8 @@ SIGNALS = (
     (31, 'SIGSYS', 'core dump', 'a forbidden system call (seccomp)'),
     (32, 'SIG32', 'ends', 'the C library\'s own: thread cancellation (glibc), timers (musl)'),
     (33, 'SIG33', 'ends', 'the C library\'s own: setuid in all threads (glibc), thread cancellation (musl)'),
-) + tuple((34 + n, 'SIGRTMIN+%d' % n if n else 'SIGRTMIN', 'ends', 'real-time signal: the program\'s own use')
-          for n in range(30)) + ((64, 'SIGRTMAX', 'ends', 'the last real-time signal, also SIGRTMIN+30'),)
+) + tuple((34 + n, 'SIGRTMIN+%d' % n if n else 'SIGRTMIN', 'ends', 'the program itself: a real-time signal')
+          for n in range(30)) + ((64, 'SIGRTMAX', 'ends', 'the program itself: the last real-time signal (SIGRTMIN+30)'),)
 SIGNAL_ALIASES = {'SIGIOT': 6, 'SIGCLD': 17, 'SIGPOLL': 29, 'SIGUNUSED': 31, 'SIGCANCEL': 32, 'SIGSETXID': 33,
                   'SIGRTMIN+30': 64}
 
@@ -1747,7 +1768,7 @@ ERRNOS = (
     (108, 'ESHUTDOWN', 'sending was shut down'),
     (109, 'ETOOMANYREFS', 'too many descriptors under way over unix sockets'),
     (110, 'ETIMEDOUT', 'no answer in time'),
-    (111, 'ECONNREFUSED', 'nobody listens there, or its queue is full'),
+    (111, 'ECONNREFUSED', 'nobody listens there'),
     (112, 'EHOSTDOWN', 'the host is down'),
     (113, 'EHOSTUNREACH', 'no route to the host, or it does not answer ARP'),
     (114, 'EALREADY', 'an earlier connect is still under way'),
@@ -1960,7 +1981,8 @@ PROC_FILES = (
     ('oom_score', 'any', '', 'how likely the OOM killer picks it', 'who goes next'),
     ('oom_score_adj', 'any', '', '-1000 (never) to 1000 added to it', 'protected, or the first to go'),
     ('pagemap', 'read', MMAP_DANGER, 'page by page where its memory is (binary)', 'which pages are swapped'),
-    ('patch_state', 'owner', '', 'live patching: 1 patched, 0 not yet, -1 none under way', 'a live patch that does not finish'),
+    ('patch_state', 'owner', '', 'live patching: 1 patched, 0 not yet, -1 none under way',
+     'a live patch that does not finish'),
     ('personality', 'attach', '', 'execution domain (bits), as ADDR_NO_RANDOMIZE 0040000', 'odd addresses'),
     ('projid_map', 'any', '', 'project numbers of its user namespace', 'none'),
     ('root', 'read', 'stat through it may hang on a dead mount', 'link to its root directory: /proc/PID/root/etc/hosts',
@@ -1979,10 +2001,12 @@ PROC_FILES = (
     ('stat', 'any', '', 'one line of 52 numbers: state, parent, CPU ticks, faults (explain a field\'s name)',
      'two readings: do utime and stime grow?'),
     ('statm', 'any', '', 'memory in pages: size resident shared text 0 data 0', 'growth'),
-    ('status', 'any', '', 'state, memory, signals, capabilities, context switches, readable', 'State, Threads, SigBlk, TracerPid, switches'),
+    ('status', 'any', '', 'state, memory, signals, capabilities, context switches, readable',
+     'State, Threads, SigBlk, TracerPid, switches'),
     ('syscall', 'attach', '', 'the call it blocks in: number, six arguments, stack pointer, program counter',
      'what it waits for. "running": not blocked; -1: blocked outside a call (page fault, stop)'),
-    ('task', 'any', '', 'a directory for each thread, with most of these files', 'which thread hangs: never look at the main thread alone'),
+    ('task', 'any', '', 'a directory for each thread, with most of these files',
+     'which thread hangs: never look at the main thread alone'),
     ('timens_offsets', 'any', '', 'offsets of its time namespace', 'clocks that differ'),
     ('timers', 'any', '', 'its POSIX timers', 'a timer that should have fired'),
     ('timerslack_ns', 'nice', '', 'by how much its sleeps may be late (ns)', 'late timers'),
@@ -1999,22 +2023,33 @@ PROC_SYSTEM = (
     ('/proc/config.gz', '', 'how the kernel was built', 'missing features'),
     ('/proc/cpuinfo', '', 'the CPUs', 'how many, how fast'),
     ('/proc/devices', '', 'major numbers and their drivers', 'which driver a device number belongs to'),
-    ('/proc/diskstats', '', 'I/O counters by disk; field 12: requests under way', 'requests under way that never end'),
+    ('/proc/diskstats',
+     '',
+     'I/O counters by disk; field 12: requests under way',
+     'requests under way that never end'),
     ('/proc/filesystems', '', 'file system types the kernel knows', 'none'),
     ('/proc/interrupts', '', 'interrupts by CPU and source', 'a storm on one CPU'),
     ('/proc/kallsyms', 'root sees addresses', 'kernel symbols', 'which module has a function'),
     ('/proc/keys', '', 'kernel keys', 'request-key that hangs'),
-    ('/proc/kmsg', 'reading takes messages away; use dmesg', 'kernel log', '"blocked for more than 120 seconds", OOM kills'),
+    ('/proc/kmsg',
+     'reading takes messages away; use dmesg',
+     'kernel log',
+     '"blocked for more than 120 seconds", OOM kills'),
     ('/proc/kpagecount', 'root', 'how often each page is mapped', 'none'),
-    ('/proc/loadavg', '', 'load over 1, 5, 15 minutes; running/total; last pid', 'counts R and D: high load with idle CPUs means tasks in D'),
-    ('/proc/locks', 'other pid namespaces\' locks are left out', 'file locks; a line with -> waits for the one of the same number',
+    ('/proc/loadavg',
+     '',
+     'load over 1, 5, 15 minutes; running/total; last pid',
+     'counts R and D: high load with idle CPUs means tasks in D'),
+    ('/proc/locks',
+     "other pid namespaces' locks are left out",
+     'file locks; a line with -> waits for the one of the same number',
      'who holds the file lock; OFD locks say pid -1'),
     ('/proc/lockdep', 'debug kernels', 'kernel lock classes', 'none'),
     ('/proc/mdstat', '', 'software RAID', 'a rebuild or a missing disk behind slow I/O'),
     ('/proc/meminfo', '', 'memory of the machine', 'MemAvailable, Dirty, Writeback, SwapFree'),
     ('/proc/modules', '', 'loaded modules', 'which drivers'),
     ('/proc/mounts', '', 'mounts, as this process sees them', 'NFS and FUSE mounts'),
-    ('/proc/net', 'of the reader\'s namespace: use /proc/PID/net', 'network tables', 'see tcp, unix, netstat'),
+    ('/proc/net', "of the reader's namespace: use /proc/PID/net", 'network tables', 'see tcp, unix, netstat'),
     ('/proc/net/dev', '', 'packets, errors, drops by interface', 'a link that drops'),
     ('/proc/net/netlink', '', 'netlink sockets', 'Drops of one'),
     ('/proc/net/netstat', '', 'TcpExt counters', 'ListenOverflows, ListenDrops: full accept queues; TCPTimeouts'),
@@ -2022,7 +2057,10 @@ PROC_SYSTEM = (
     ('/proc/net/snmp', '', 'IP, TCP, UDP counters', 'RetransSegs, RcvbufErrors'),
     ('/proc/net/sockstat', '', 'numbers of sockets, memory of TCP (pages)', 'orphans, TCP memory at its limit'),
     ('/proc/net/softnet_stat', '', 'packets by CPU; second column: dropped', 'dropped packets'),
-    ('/proc/net/tcp', '', 'IPv4 TCP sockets: addresses in hex, st, tx_queue:rx_queue, timer, inode', 'who waits for whom: explain CLOSE_WAIT'),
+    ('/proc/net/tcp',
+     '',
+     'IPv4 TCP sockets: addresses in hex, st, tx_queue:rx_queue, timer, inode',
+     'who waits for whom: explain CLOSE_WAIT'),
     ('/proc/net/tcp6', '', 'the same for IPv6', 'as tcp'),
     ('/proc/net/udp', '', 'UDP sockets; last column: drops', 'a full receive buffer'),
     ('/proc/net/udp6', '', 'the same for IPv6', 'as udp'),
@@ -2030,40 +2068,72 @@ PROC_SYSTEM = (
     ('/proc/pagetypeinfo', 'root', 'free blocks by mobility', 'fragmentation'),
     ('/proc/partitions', '', 'disks and partitions', 'names for device numbers'),
     ('/proc/pressure/cpu', '', 'share of time in which tasks waited for a CPU', 'some avg10 high: too few CPUs'),
-    ('/proc/pressure/io', '', 'share of time in which tasks waited for I/O', 'full avg10 high: the disk stops everything'),
+    ('/proc/pressure/io',
+     '',
+     'share of time in which tasks waited for I/O',
+     'full avg10 high: the disk stops everything'),
     ('/proc/pressure/memory', '', 'share of time in which tasks waited for memory', 'full avg10 high: thrashing'),
     ('/proc/pressure/irq', '', 'share of time taken by interrupts', 'interrupt load'),
     ('/proc/sched_debug', 'in debugfs since 5.13', 'run queues', 'what runs on a CPU'),
     ('/proc/schedstat', '', 'scheduler counters by CPU', 'run delay'),
-    ('/proc/self', '', 'link to the reader\'s own process', 'none'),
+    ('/proc/self', '', "link to the reader's own process", 'none'),
     ('/proc/slabinfo', 'root', 'kernel memory by object', 'kernel memory that leaks'),
     ('/proc/softirqs', '', 'soft interrupts by CPU', 'network load on one CPU'),
-    ('/proc/stat', '', 'CPU times, context switches, procs_running, procs_blocked', 'iowait, steal; procs_blocked: tasks in I/O wait'),
+    ('/proc/stat',
+     '',
+     'CPU times, context switches, procs_running, procs_blocked',
+     'iowait, steal; procs_blocked: tasks in I/O wait'),
     ('/proc/swaps', '', 'swap areas', 'how full'),
     ('/proc/sys/fs/file-nr', '', 'open files, 0, maximum of the system', 'near the maximum: ENFILE'),
     ('/proc/sys/fs/aio-nr', '', 'AIO events in use, against aio-max-nr', 'io_setup fails'),
     ('/proc/sys/fs/inotify', '', 'limits of inotify', 'ENOSPC, EMFILE from inotify'),
-    ('/proc/sys/fs/pipe-user-pages-soft', '', 'pages of pipes a user may have', 'pipes of 4 kB only, that block early'),
-    ('/proc/sys/kernel/core_pattern', '', 'where cores go; | starts a helper', 'a core dump that hangs in its helper'),
-    ('/proc/sys/kernel/hung_task_timeout_secs', '', 'after how long in D the kernel complains; 0 never', 'look in dmesg'),
-    ('/proc/sys/kernel/hung_task_detect_count', '', 'how often it has complained (6.15 and later)', 'above 0: look in dmesg'),
+    ('/proc/sys/fs/pipe-user-pages-soft',
+     '',
+     'pages of pipes a user may have',
+     'pipes of 4 kB only, that block early'),
+    ('/proc/sys/kernel/core_pattern',
+     '',
+     'where cores go; | starts a helper',
+     'a core dump that hangs in its helper'),
+    ('/proc/sys/kernel/hung_task_timeout_secs',
+     '',
+     'after how long in D the kernel complains; 0 never',
+     'look in dmesg'),
+    ('/proc/sys/kernel/hung_task_detect_count',
+     '',
+     'how often it has complained (newer kernels)',
+     'above 0: look in dmesg'),
     ('/proc/sys/kernel/kptr_restrict', '', 'hides kernel addresses', 'none'),
     ('/proc/sys/kernel/pid_max', '', 'highest pid', 'fork fails: EAGAIN'),
     ('/proc/sys/kernel/threads-max', '', 'most threads of the system', 'fork fails: EAGAIN'),
-    ('/proc/sys/kernel/sysrq', '', 'which SysRq keys are allowed (bits)', 'sysrq-trigger works for root all the same'),
-    ('/proc/sys/kernel/tainted', '', 'what makes this kernel suspect', 'bits 7, 9, 14: it crashed, warned, locked up before'),
-    ('/proc/sys/kernel/yama/ptrace_scope', '', '0 same user, 1 only descendants, 2 only root, 3 nobody may attach', 'why syscall and mem cannot be read'),
+    ('/proc/sys/kernel/sysrq',
+     '',
+     'which SysRq keys are allowed (bits)',
+     'sysrq-trigger works for root all the same'),
+    ('/proc/sys/kernel/tainted',
+     '',
+     'what makes this kernel suspect',
+     'bits 7, 9, 14: it crashed, warned, locked up before'),
+    ('/proc/sys/kernel/yama/ptrace_scope',
+     '',
+     '0 same user, 1 only descendants, 2 only root, 3 nobody may attach',
+     'why syscall and mem cannot be read'),
     ('/proc/sys/vm/max_map_count', '', 'most mappings of a process', 'mmap fails with ENOMEM'),
     ('/proc/sys/vm/overcommit_memory', '', '0 guess, 1 always, 2 never more than there is', 'malloc fails early'),
-    ('/proc/sys/vm/dirty_ratio', '', 'share of memory that may wait to be written', 'writers that stop in balance_dirty_pages'),
+    ('/proc/sys/vm/dirty_ratio',
+     '',
+     'share of memory that may wait to be written',
+     'writers that stop in balance_dirty_pages'),
     ('/proc/sys/vm/swappiness', '', 'how readily it swaps', 'swapping'),
     ('/proc/sys/vm/drop_caches', 'writing drops the page cache', 'nothing to read', 'none'),
-    ('/proc/sysrq-trigger', 'root; w and t only print, others crash or reboot', 'nothing to read',
+    ('/proc/sysrq-trigger',
+     'root; w and t only print, others crash or reboot',
+     'nothing to read',
      'echo w > /proc/sysrq-trigger: stacks of all tasks in D, in dmesg; l: of busy CPUs'),
     ('/proc/sysvipc/msg', '', 'System V queues', 'full queues, last sender and receiver'),
     ('/proc/sysvipc/sem', '', 'System V semaphores', 'which semaphore'),
     ('/proc/sysvipc/shm', '', 'System V shared memory', 'segments that nobody uses'),
-    ('/proc/thread-self', '', 'link to the reader\'s own thread', 'none'),
+    ('/proc/thread-self', '', "link to the reader's own thread", 'none'),
     ('/proc/timer_list', 'root', 'kernel timers', 'none'),
     ('/proc/uptime', '', 'seconds since boot; idle seconds of all CPUs', 'starttime of stat counts from boot'),
     ('/proc/version', '', 'kernel version', 'known bugs'),
@@ -2087,10 +2157,10 @@ STATUS_LINES = (
     ('FDSize', 'size of the descriptor table (slots, not open files)'),
     ('Groups', 'supplementary groups'),
     ('NStgid', 'process number in each nested pid namespace, the innermost last'),
-    ('NSpid', 'thread number in each nested pid namespace, the innermost (the container\'s) last'),
+    ('NSpid', "thread number in each nested pid namespace, the innermost (the container's) last"),
     ('NSpgid', 'process group in each nested pid namespace'),
     ('NSsid', 'session in each nested pid namespace'),
-    ('Kthread', '1: a kernel thread (6.9 and later)'),
+    ('Kthread', '1: a kernel thread (newer kernels)'),
     ('VmPeak', 'largest address space so far (kB)'),
     ('VmSize', 'address space (kB): reserved, not used memory'),
     ('VmLck', 'locked in memory (kB)'),
@@ -2132,7 +2202,8 @@ STATUS_LINES = (
     ('Cpus_allowed_list', 'CPUs it may run on: one busy CPU here starves it'),
     ('Mems_allowed', 'memory nodes it may use (mask)'),
     ('Mems_allowed_list', 'memory nodes it may use'),
-    ('voluntary_ctxt_switches', 'how often it went to sleep by itself: standing still in two readings, it has not woken at all'),
+    ('voluntary_ctxt_switches',
+     'how often it went to sleep by itself: standing still in two readings, it has not woken at all'),
     ('nonvoluntary_ctxt_switches', 'how often the CPU was taken from it: growing fast, it computes'),
     ('x86_Thread_features', 'shadow stack in use'),
     ('x86_Thread_features_locked', 'shadow stack settings that cannot change'),
@@ -2211,79 +2282,104 @@ SCHEDSTAT_FIELDS = (
 # Finding codes: code, group, what it is (why it does not end, what it is not), what to do in general.
 CODES = (
     ('deadlock', 'locks',
-     'Threads wait for locks in a circle: each holds what the next one needs. It never ends by itself, and it is not slowness.',
-     'Keep the stacks (capture, gdb) for the developers, then restart. The cure is to take the locks in one order.'),
+     'Threads wait for locks in a circle: each holds what the next one needs. It never ends by itself, and '
+     'it is not slowness.',
+     'Keep the stacks (capture, gdb) for the developers, then restart. The cure is to take the locks in one'
+     ' order.'),
     ('lock-held', 'locks',
-     'Threads wait for a lock whose owner is known and alive. They go on once the owner lets go: what the owner waits for is the real cause.',
-     'Look at the owner\'s thread, not at the waiters.'),
+     'Threads wait for a lock whose owner is known and alive. They go on once the owner lets go: what the '
+     'owner waits for is the real cause.',
+     "Look at the owner's thread, not at the waiters."),
     ('lock-suspect', 'locks',
-     'Many threads wait in futex, and one or a few are elsewhere, perhaps with the lock. The owner is inferred, not read.',
+     'Many threads wait in futex, and one or a few are elsewhere, perhaps with the lock. The owner is '
+     'inferred, not read.',
      'Look at the odd thread first. Reading the memory (as root) can prove the owner.'),
     ('lock-orphaned', 'locks',
-     'The lock\'s owner is no live thread of this process: it ended without unlocking, or a fork copied a locked lock. Nobody will ever unlock it.',
-     'Restart. Look for threads killed or cancelled while holding a lock, and for fork in a program with threads.'),
+     "The lock's owner is no live thread of this process: it ended without unlocking, or a fork copied a "
+     'locked lock. Nobody will ever unlock it.',
+     'Restart. Look for threads killed or cancelled while holding a lock, and for fork in a program with '
+     'threads.'),
     ('self-deadlock', 'locks',
-     'The thread waits for a lock that it holds itself (a non-recursive lock taken twice, often from a signal handler). It never ends.',
+     'The thread waits for a lock that it holds itself (a non-recursive lock taken twice, often from a '
+     'signal handler). It never ends.',
      'Keep the stack, then restart.'),
     ('wait-socket-read', 'waiting on others',
-     'A thread reads a socket to which nothing comes. The peer is slow, stuck, gone without a word, or has nothing to say; a read without a timeout waits for ever.',
+     'A thread reads a socket to which nothing comes. The peer is slow, stuck, gone without a word, or has '
+     'nothing to say; a read without a timeout waits for ever.',
      'Find the peer by address or socket inode and look there; set read timeouts and keepalive.'),
     ('wait-socket-write', 'waiting on others',
-     'A thread writes to a socket whose buffers are full: the peer does not read, or the network loses what is sent.',
+     'A thread writes to a socket whose buffers are full: the peer does not read, or the network loses what'
+     ' is sent.',
      'A zero window (timer probe): the peer process is stuck. Retransmissions: the network.'),
     ('wait-connect', 'waiting on others',
-     'A connect has had no answer: packets are dropped (firewall, dead host), or the listener\'s accept queue is full. TCP gives up after about two minutes.',
+     "A connect has had no answer: packets are dropped (firewall, dead host), or the listener's accept "
+     'queue is full. TCP gives up after about two minutes.',
      'Test the address and port; look at the listener. Refused would come at once.'),
     ('wait-accept', 'waiting on others',
      'A thread waits for clients to connect. That is what an idle server does.',
-     'Nothing, unless clients say that they cannot connect: then look at the address, firewall and accept queue.'),
+     'Nothing, unless clients say that they cannot connect: then look at the address, firewall and accept '
+     'queue.'),
     ('wait-pipe-read', 'waiting on others',
-     'A thread reads an empty pipe. It ends when a writer writes, or when the last write end is closed; a forgotten write end keeps it for ever.',
+     'A thread reads an empty pipe. It ends when a writer writes, or when the last write end is closed; a '
+     'forgotten write end keeps it for ever.',
      'Look at the process that has the write end; if it is this one itself, it is a bug.'),
     ('wait-pipe-write', 'waiting on others',
-     'A thread writes to a full pipe: whoever has the read end does not read. Often a parent that waits for its child without reading its output.',
+     'A thread writes to a full pipe: whoever has the read end does not read. Often a parent that waits for'
+     ' its child without reading its output.',
      'Look at the process that has the read end.'),
     ('wait-child', 'waiting on others',
      'It waits for a child process to end. The child is what hangs, or simply works.',
      'Look at the child.'),
     ('wait-vfork', 'waiting on others',
-     'It has made a child by vfork and sleeps (state D) until the child executes a program or exits. It is not a disk problem.',
+     'It has made a child by vfork and sleeps (state D) until the child executes a program or exits. It is '
+     'not a disk problem.',
      'Look at the child: it may hang before its exec, in a file system for instance.'),
     ('wait-file-lock', 'waiting on others',
      'It waits for a lock on a file (flock or fcntl) that another process or descriptor holds.',
      'Look at the holder (/proc/locks); if it is stuck, end it and the lock goes with it.'),
     ('wait-disk', 'waiting on others',
-     'It waits in state D for a disk or a local file system. Usually the device is slow, full of requests or broken; kill -9 waits as well.',
+     'It waits in state D for a disk or a local file system. Usually the device is slow, full of requests '
+     'or broken; kill -9 waits as well.',
      'Look at dmesg, iostat, /proc/pressure/io, and at other tasks in D.'),
     ('wait-nfs', 'waiting on others',
-     'It waits for a file server (NFS, SMB, Ceph...) that does not answer. A hard mount waits for ever; once the server is back it goes on.',
-     'Look at the server and the network to it. kill -9 ends most NFS waits; umount -f or -l as a last resort.'),
+     'It waits for a file server (NFS, SMB, Ceph...) that does not answer. A hard mount waits for ever; '
+     'once the server is back it goes on.',
+     'Look at the server and the network to it. kill -9 ends most NFS waits; umount -f or -l as a last '
+     'resort.'),
     ('wait-fuse', 'waiting on others',
-     'It waits for the server process of a FUSE file system. It is not the disk. After kill -9 it turns to D until the server answers or goes.',
+     'It waits for the server process of a FUSE file system. It is not the disk. After kill -9 it turns to '
+     'D until the server answers or goes.',
      'Look at the server process; echo 1 > /sys/fs/fuse/connections/N/abort lets all its clients fail.'),
     ('wait-memory', 'waiting on others',
-     'It waits for memory: for pages to be freed or read from swap, for its cgroup\'s memory.high, or for the lock of its memory map.',
+     "It waits for memory: for pages to be freed or read from swap, for its cgroup's memory.high, or for "
+     'the lock of its memory map.',
      'Look at memory pressure and limits; if it is the map lock, look for another thread in D.'),
     ('wait-tty', 'waiting on others',
-     'It waits for typing at a terminal, or writes to one whose output is stopped (Ctrl-S) or whose other side does not read.',
+     'It waits for typing at a terminal, or writes to one whose output is stopped (Ctrl-S) or whose other '
+     'side does not read.',
      'Ctrl-Q for stopped output; a program that asks a question belongs in the foreground.'),
     ('wait-signal', 'waiting on others',
      'It waits for a signal (pause, sigwait, sigsuspend). That is normal for a master process.',
      'Nothing, unless the signal should have come: see its masks (SigBlk, SigIgn).'),
     ('wait-ipc', 'waiting on others',
-     'It waits for a System V or POSIX semaphore or message queue. Whoever should post or read is stuck, or died without doing so.',
-     'ipcs -s -p -q, /proc/sysvipc; a semaphore left behind by a dead process needs a restart of all its users.'),
+     'It waits for a System V or POSIX semaphore or message queue. Whoever should post or read is stuck, or'
+     ' died without doing so.',
+     'ipcs -s -p -q, /proc/sysvipc; a semaphore left behind by a dead process needs a restart of all its '
+     'users.'),
     ('wait-io-uring', 'waiting on others',
-     'It waits for io_uring completions. Idle event loops do; otherwise a request blocks in an iou-wrk thread, or its peer is silent.',
+     'It waits for io_uring completions. Idle event loops do; otherwise a request blocks in an iou-wrk '
+     'thread, or its peer is silent.',
      'Look at the iou-wrk threads and at fdinfo of the ring.'),
     ('wait-event', 'waiting on others',
      'It reads an eventfd, timerfd, signalfd, inotify or the like in which nothing has happened.',
      'Find who should post to it; often it is idle.'),
     ('wait-kernel', 'waiting on others',
-     'It waits in the kernel, uninterruptibly, for something of the kernel itself: a lock that another task holds, a worker, a frozen file system.',
+     'It waits in the kernel, uninterruptibly, for something of the kernel itself: a lock that another task'
+     ' holds, a worker, a frozen file system.',
      'Look for other tasks in D, /proc/PID/stack as root, dmesg; echo w > /proc/sysrq-trigger.'),
     ('idle-pool', 'idle',
-     'All threads are parked on futexes and nothing says that something is wrong: a pool without work looks so. So does a deadlock whose locks record no owner.',
+     'All threads are parked on futexes and nothing says that something is wrong: a pool without work looks'
+     ' so. So does a deadlock whose locks record no owner.',
      'If work is due, get stacks from the runtime (jstack, py-spy, gdb).'),
     ('event-loop-idle', 'idle',
      'It waits in epoll, poll or select, and nothing is pending: an event loop without work.',
@@ -2292,38 +2388,48 @@ CODES = (
      'It sleeps for a time that it chose itself. It is not blocked; perhaps it retries something in a loop.',
      'Wait, or see its log for what it retries.'),
     ('stopped', 'stopped',
-     'A signal has stopped it (kill -STOP, Ctrl-Z, or a background job at the terminal). It waits for SIGCONT, for ever.',
+     'A signal has stopped it (kill -STOP, Ctrl-Z, or a background job at the terminal). It waits for '
+     'SIGCONT, for ever.',
      'kill -CONT PID; find out who stopped it.'),
     ('traced', 'stopped',
      'A debugger or tracer holds it. It goes on when the tracer does.',
      'Look at the tracer: detach it, or end it.'),
     ('frozen', 'stopped',
-     'Its cgroup is frozen (docker pause, a checkpoint, systemctl freeze). It neither runs nor reacts to signals until it is thawed.',
+     'Its cgroup is frozen (docker pause, a checkpoint, systemctl freeze). It neither runs nor reacts to '
+     'signals until it is thawed.',
      'Thaw it: docker unpause, systemctl thaw, or 0 in cgroup.freeze, THAWED in freezer.state.'),
     ('zombie', 'stopped',
-     'It has ended, and its parent has not asked for its exit status. It cannot be killed and uses nothing but its number.',
+     'It has ended, and its parent has not asked for its exit status. It cannot be killed and uses nothing '
+     'but its number.',
      'Look at the parent: that is what does not work.'),
     ('zombie-leader', 'stopped',
-     'Its main thread has ended while others live on. It is no zombie: the work goes on in the other threads.',
+     'Its main thread has ended while others live on. It is no zombie: the work goes on in the other '
+     'threads.',
      'Look at the living threads; /proc/PID/task/TID has what /proc/PID lacks.'),
     ('unreaped-children', 'stopped',
-     'Children of it have ended, and it does not ask for their exit status. Each keeps a number; enough of them, and fork fails.',
+     'Children of it have ended, and it does not ask for their exit status. Each keeps a number; enough of '
+     'them, and fork fails.',
      'Look at what keeps the parent from wait(); in a container, use an init that reaps.'),
     ('busy-user', 'cpu',
-     'It computes in its own code and makes no system calls worth the name: an endless loop, a spinlock, garbage collection, or honest work.',
+     'It computes in its own code and makes no system calls worth the name: an endless loop, a spinlock, '
+     'garbage collection, or honest work.',
      'perf top -p PID, py-spy, jstack: see whether it gets on.'),
     ('busy-kernel', 'cpu',
      'It spends its time in the kernel: a loop of short system calls, page faults, or one huge request.',
      'strace -c -p PID, perf top -p PID.'),
     ('cpu-throttled', 'cpu',
-     'Its cgroup has used up its CPU quota and is held back for the rest of each period. It is runnable; nothing blocks it.',
-     'Raise the quota (cpu.max, the container\'s CPU limit), or use fewer threads.'),
+     'Its cgroup has used up its CPU quota and is held back for the rest of each period. It is runnable; '
+     'nothing blocks it.',
+     "Raise the quota (cpu.max, the container's CPU limit), or use fewer threads."),
     ('cpu-starved', 'cpu',
-     'It is ready to run and does not get a CPU: too many others, real-time tasks, a low priority or a narrow CPU mask.',
+     'It is ready to run and does not get a CPU: too many others, real-time tasks, a low priority or a '
+     'narrow CPU mask.',
      'See who runs on its CPUs, its nice value and policy.'),
     ('fd-exhausted', 'limits',
-     'No descriptor is left: open, socket and accept fail with EMFILE, and servers then often loop or stall.',
-     'Find what leaks (many descriptors on one target); raise the limit, prlimit --nofile works on the living process.'),
+     'No descriptor is left: open, socket and accept fail with EMFILE, and servers then often loop or '
+     'stall.',
+     'Find what leaks (many descriptors on one target); raise the limit, prlimit --nofile works on the '
+     'living process.'),
     ('fd-high', 'limits',
      'Half of its descriptors or more are in use. Nothing fails yet.',
      'Watch whether the number grows.'),
@@ -2331,13 +2437,16 @@ CODES = (
      'Many descriptors lead to the same file, pipe or peer: it opens and does not close.',
      'Find the code that opens that target.'),
     ('close-wait-leak', 'limits',
-     'Many connections are in CLOSE_WAIT: the peers have closed, and this program has not. They stay until it does, or ends.',
+     'Many connections are in CLOSE_WAIT: the peers have closed, and this program has not. They stay until '
+     'it does, or ends.',
      'It is a bug here, not at the peer nor in TCP settings: it does not close, or is too stuck to.'),
     ('accept-queue-full', 'limits',
-     'More clients have connected than the program has accepted and the queue is full: further ones get no answer.',
+     'More clients have connected than the program has accepted and the queue is full: further ones get no '
+     'answer.',
      'Find out why it does not accept; a longer backlog (somaxconn) only helps against bursts.'),
     ('unread-input', 'limits',
-     'Data waits in a socket that no thread reads. Either the program is too busy or stuck to read, or it does not want to (back-pressure).',
+     'Data waits in a socket that no thread reads. Either the program is too busy or stuck to read, or it '
+     'does not want to (back-pressure).',
      'Look at what its threads do instead.'),
     ('pids-limit', 'limits',
      'Its cgroup or user may have no more processes or threads: fork and pthread_create fail with EAGAIN.',
@@ -2346,7 +2455,8 @@ CODES = (
      'Its cgroup is near or over its memory limit. It gets slow first, then the OOM killer comes.',
      'Raise the limit or find the growth. Page cache counts too, but can be dropped.'),
     ('cgroup-oom', 'limits',
-     'Its cgroup has run out of memory: it is blocked until memory is freed, or something in it was killed, and others may wait for that.',
+     'Its cgroup has run out of memory: it is blocked until memory is freed, or something in it was killed,'
+     ' and others may wait for that.',
      'See memory.events (oom_kill) and dmesg; raise the limit, restart what was killed.'),
     ('swapping', 'limits',
      'Much of it is in swap, and page faults read it back: it works, at the speed of the disk.',
@@ -2364,14 +2474,13 @@ CODES = (
      'Libraries that it uses were replaced on disk: it runs old code, perhaps with known holes.',
      'Restart it.'),
     ('signal-blocked', 'signals',
-     'A signal has been sent and cannot take effect: all threads block it, or the process is in D and sees it only when the wait ends.',
+     'A signal has been sent and cannot take effect: all threads block it, or the process is in D and sees '
+     'it only when the wait ends.',
      'If it is blocked, kill -9 works. In D, what it waits for must end first.'),
     ('kernel-thread', 'program',
      'It is a thread of the kernel: it has no program, memory or descriptors, and cannot be killed.',
      'Nothing, unless it is in D or busy: then /proc/PID/stack and dmesg.'),
-    ('ended', 'program',
-     'It ended while it was being looked at.',
-     'See the log of its service for why.'),
+    ('ended', 'program', 'It ended while it was being looked at.', 'See the log of its service for why.'),
     ('healthy', 'program',
      'It works, and nothing that can be seen is wrong.',
      'If it is slow all the same, watch longer (--seconds 10) or look at what it depends on.'),
@@ -2514,6 +2623,9 @@ SECRET_KEYS = dict(
     + [(word, HARMLESS) for word in 'public primary partition sort routing foreign host idempotency cache shard range row'.split()])
 
 # Names whose last word makes them harmless: --password-file, --token-ttl, tokenEndpoint, PASSWORD_POLICY.
+HARMLESS_PAIRS = frozenset([('existing', 'secret'), ('existing', 'secrets'), ('pull', 'secret'), ('pull', 'secrets')]
+                           + [(word, token) for token in ('token', 'tokens') for word in 'eos bos pad unk stop sep cls special image'.split()])
+EXACT = {'PWD': HARMLESS, 'OLDPWD': HARMLESS, 'PASS_MAX_DAYS': HARMLESS, 'initial-cluster-token': HARMLESS, 'auth-user-pass': PATHY}
 HARMLESS_LAST = frozenset((
     'file files filename path paths dir directory folder location name names type types kind class ttl age expiry expiration expire '
     'expires expired lifetime timeout duration interval length len size count counts limit max min policy mode modes method methods '
@@ -2524,13 +2636,13 @@ HARMLESS_LAST = frozenset((
     'column table index encoding charset encryption hashing hasher iterations cost rounds retries attempts cache budget bucket rate '
     'window authentication authenticator webhook plugin authority ring space review request reviewer user username users owner group '
     'groups role number num position status state only less storage resolver handler driver factory callback '
-    'grant grants hint history reset change lookup fd cleaner controller cleanup projection mount volume').split())
+    'days hours minutes seconds secs ms batch grant grants hint history reset change lookup fd cleaner controller cleanup projection mount volume').split())
 FLAG_FIRST = frozenset('no ask enable disable show prompt skip require allow generate without with print'.split())
 NUMBER_FIRST = FLAG_FIRST | frozenset('max min num n total keep use count'.split())
 GLUED_END = ('password', 'passwords', 'passwd', 'passphrase', 'secret', 'secrets', 'token', 'apikey', 'accesskey', 'secretkey', 'authkey', 'privatekey',
              'accountkey', 'sharedkey', 'cookie', 'passwort')
 GLUED_PASS = frozenset('compass bypass encompass surpass trespass multipass singlepass lowpass highpass bandpass onepass twopass '
-                       'firstpass lastpass notpass proxypass'.split())
+                       'firstpass lastpass notpass proxypass askpass'.split())
 SPOKEN = frozenset('true false'.split())
 SWITCH = frozenset('true false yes no on off none null nil never always auto default 0 1'.split())
 AUTH_METHODS = SWITCH | frozenset(
@@ -2540,9 +2652,10 @@ AUTH_METHODS = SWITCH | frozenset(
     'psk open wpa wpa2 md5-sess system admin disabled enabled access'.split())
 QUERY_NAMES = frozenset('sig signature code key auth sid session sessionid ticket hmac x-amz-signature x-goog-signature access_key '
                         'accesskey jwt assertion client_assertion'.split())
+DIGEST = re.compile(r'(?i)(?:sha|md|aes|hmac|rsa|blake|ripemd|whirlpool)[-_0-9a-z/]{0,16}\Z').match
 PREFIXED = ('file:', 'env:', 'fd:')                 # openssl's way to say where a password is, not what it is
 
-PATH_LIKE = re.compile(r'(?:~|\.{1,2})?(?:/[\w.@%+~:-]+)+/?\Z|[\w./-]+\.(?:pem|key|json|crt|cer|txt|ya?ml|jks|p12|pfx|conf|cfg|ini|toml|der|pub|cookies?)\Z',
+PATH_LIKE = re.compile(r'@?(?:~|\.{1,2})?(?:/[\w.@%+~:-]+)+/?\Z|[\w./-]+\.(?:pem|key|json|crt|cer|txt|ya?ml|jks|p12|pfx|conf|cfg|ini|toml|der|pub|cookies?)\Z',
                        re.A).match
 NAME_WORD = re.compile(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+').findall
 CONTAINERS = frozenset('docker podman nerdctl buildah skopeo crictl kubectl docker-compose compose runc ctr chown install '
@@ -2590,9 +2703,9 @@ def kind_of(name):
 
 def compute_kind(name):
     bare = name.strip('-_.')
-    if name in ('PWD', 'OLDPWD', 'PASS_MAX_DAYS'):
-        return HARMLESS
-    if re.match(r'[DPXJeHdF][A-Za-z]', bare):
+    if bare in EXACT:
+        return EXACT[bare]
+    if re.match(r'[DPXJHF][A-Za-z]|[ed][A-Z]', bare):
         joined = words_kind(bare[1:])       # -DapiKey=, -PmyToken=, -ePASSWORD=, -HX-Api-Key:
         if joined:
             return max(joined, words_kind(bare))
@@ -2606,6 +2719,8 @@ def words_kind(name):
         return HARMLESS
     kinds = [word_kind(word) for word in words] + [pair_kind(a, b) for a, b in zip(words, words[1:])]
     last = words[-1]
+    if tuple(words[-2:]) in HARMLESS_PAIRS:
+        return HARMLESS
     if pair_kind(words[-2] if words[1:] else '', last) == STRONG:
         return STRONG
     if last in HARMLESS_LAST or last == 'id' or (len(last) > 4 and last.endswith(('file', 'path', 'name', 'type'))):
@@ -2629,7 +2744,7 @@ def mask_value(name, value, query=False):
     """The value of a name, masked as its name demands; None when the name says nothing against it."""
     kind = kind_of(name)
     if query and (name.lower() in QUERY_NAMES or kind >= WEAK):
-        kind = STRONG if len(value) >= 6 or kind == STRONG else kind
+        kind = STRONG if len(value) >= 6 and not PATH_LIKE(value) else kind
     if kind == HARMLESS or value.rstrip(';,)}"\'') in ('', MASK) or value.startswith(MASK + '@'):
         return None
     if kind == STRONG:
@@ -2644,7 +2759,7 @@ def mask_value(name, value, query=False):
     if kind == PATHY:
         return None if PATH_LIKE(value) or value.lower() in SWITCH else MASK
     if kind == AUTH:
-        known = all(word.lower() in AUTH_METHODS or word.endswith(('_password', '_plugin', '_socket')) for word in value.split(','))
+        known = all(word.lower() in AUTH_METHODS or word.endswith(('_password', '_plugin', '_socket')) or DIGEST(word) for word in value.split(','))
         return None if known or PATH_LIKE(value) else MASK
     pin = name.lower().endswith('pin') and re.match(r'[0-9]\w{3,}\Z', value, re.A)
     return MASK if pin or looks_random(value) or len(value) > 4096 else None
@@ -2768,11 +2883,11 @@ def mask_userinfo(match):
 
 def mask_urls(word):
     """Each URL of a word: the userinfo ends at the last @ of the authority; a password may hold / ? # all the same."""
-    parts = re.split(r'(?<=://)', word)
-    out = []
-    for index, part in enumerate(parts):
-        out.append(mask_authority(part, parts[index - 1]) if index else part)
-    return ''.join(out)
+    parts = word.split('://')
+    out = parts[:1]
+    for before, part in zip(parts, parts[1:]):
+        out.append(mask_authority(part, before))
+    return '://'.join(out)
 
 
 def mask_authority(part, scheme):
@@ -2784,9 +2899,7 @@ def mask_authority(part, scheme):
         if at < 0 or colon < 0:
             return part
         port = part[colon + 1:end].isdigit() and part[end:end + 1] in ('/', '?', '#')
-        if colon == end - 1 and part.endswith('://'):
-            return part
-        if port and scheme.lower().endswith(('http://', 'https://')):
+        if port and scheme.lower().endswith(('http', 'https')):
             return part                     # http://host:4873/@scope/package
     info = part[:at]
     colon = info.find(':')
@@ -2935,7 +3048,7 @@ for names, flags, letters, form in (
          'vsBNEHrqtfCAin', 'p', 'secret'),
         ('mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat mongotop mongofiles cqlsh dsbulk sshpass rabbitmqadmin rdesktop '
          'ncftp ncftpput ncftpget smbmap crackmapexec login arangosh arangodump couchbase-cli cbbackup beeline impyla elasticsearch-users '
-         'elasticsearch-certutil useradd usermod twine cadaver snowsql youtube-dl yt-dlp racadm', 'v', 'p', 'secret'),
+         'elasticsearch-certutil useradd usermod twine cadaver snowsql youtube-dl yt-dlp racadm hydra', 'v', 'p', 'secret'),
         ('ssh-keygen', 'qlpyBc', 'NP', 'secret'),
         ('check_snmp', '', 'CAX', 'secret'),
         ('doctl', '', 't', 'secret'),
@@ -2974,9 +3087,9 @@ NO_LOGIN = frozenset('sudo doas runuser su journalctl lsof ps pgrep pkill top mk
 SQLPLUS = frozenset('sqlplus sqlplus64 exp imp expdp impdp sqlldr rman sqlcl'.split())
 KNOWN = frozenset(CLIENTS) - {'login'} | LOGIN_CLIENTS | SQLPLUS | CONTAINERS | frozenset(client for client, word in POSITIONS) | frozenset(PAIR_VERBS) | frozenset('aws htpasswd sudo doas journalctl'.split())
 NAME_OPTIONS = frozenset('--name --hostname --host --network -h --user -u -U -n --container -c --service --label -l'.split())
-USER_OPTIONS = frozenset('user proxy-user proxyuser userpwd userpass credentials creds src-creds dest-creds auth basic-auth http-auth web-auth basicauth httpauth id '
+USER_OPTIONS = frozenset('user proxy-user proxyuser userpwd userpass credentials creds src-creds dest-creds auth basic-auth http-auth web-auth basicauth httpauth '
                          'u username login cert proxy-cert'.split())
-USER_OF_CURL = frozenset('u username login cert proxy-cert id'.split())    # names that mean user:password to curl and httpie only
+USER_OF_CURL = frozenset('u username login cert proxy-cert'.split())    # names that mean user:password to curl and httpie only
 COLLECTED = frozenset('chpasswd --stdin --password-stdin -S --pass-stdin'.split())
 OPTION = re.compile(r'(--?|/)([A-Za-z_][A-Za-z0-9_.-]*)([=:]?)(.*)\Z', re.S).match
 OPTION_LIKE = re.compile(r'--[a-z][a-z0-9-]*(?:=.*)?\Z|-(?:[A-Za-z?]|[a-z][a-z-]+|[DX][^\s]+|[A-Za-z][0-9]{1,5})(?:=.*)?\Z', re.S).match
@@ -3392,8 +3505,9 @@ def redact_argv(argv):
     """The arguments of a process (bytes) without its secrets. One argument alone with spaces is a title: it is read as a text."""
     words = [word.decode('utf-8', 'surrogateescape') for word in argv]
     title = len([word for word in words if word]) == 1
+    named = not title and bool(words) and bool(INERT(words[0]))
     masked = settled((lambda words: [mask_text(cut_text(word)) for word in words]) if title else (lambda words: mask_words(cut_words(words), DEPTH)),
-                     words, words[:1] * (not title) + [MASK] * (len(words) - (not title)))
+                     words, words[:named] + [MASK] * (len(words) - named))
     return [word.encode('utf-8', 'surrogateescape') for word in masked]
 
 
@@ -5569,76 +5683,87 @@ def level_folders(place):
     return levels
 
 
-def read_level(reader, folder, names, wanted):
-    """{file name: text} of the control files that are there: asked for by listing, so that an absent one is no gap."""
-    files = {}
-    for name in sorted(wanted & set(names or ())):
-        data = reader.read(folder + '/' + name, 1 << 16)
-        if data is not None:
-            files[name] = text(data)
-    return files
+def read_level(reader, folder, wanted, cache):
+    """(names in the folder or None, {file name: text} of its control files). Asked for by listing, so that an absent file is no gap."""
+    key = (folder, wanted)
+    if key not in cache:
+        names, files = reader.names(folder), {}
+        for name in sorted(wanted & set(names or ())):
+            data = reader.read(folder + '/' + name, 1 << 16)
+            if data is not None:
+                files[name] = text(data)
+        cache[key] = (names, files)
+    return cache[key]
 
 
-def collect_group(reader, group):
+def collect_group(reader, group, only, in_namespace, cache):
     """Read one group and every group above it, from the first place that can be listed."""
     wanted = frozenset(n.rstrip('*') for c in group['controllers'] for n in CGROUP_FILES[c])
+    wanted = wanted & only if only is not None else wanted
     for place in group['places'] if not group['deleted'] else ():
-        leaf = reader.names(place[0] + place[1])
-        if not leaf:
+        if not read_level(reader, place[0] + place[1], wanted, cache)[0]:
             continue
         levels = []
         for path, folder in level_folders(place):
-            names = leaf if not levels else reader.names(folder)
-            levels.append({'path': path, 'dir': folder, 'files': read_level(reader, folder, names, wanted),
-                           'listed': names is not None, 'is_leaf': not levels})
-        return dict(group, via=place[2], levels=levels, hidden_above=hidden_above(group, place, levels))
+            names, files = read_level(reader, folder, wanted, cache)
+            levels.append({'path': path, 'dir': folder, 'files': files, 'listed': names is not None, 'is_leaf': not levels})
+        return dict(group, via=place[2], levels=levels, hidden_above=in_namespace or hidden_above(reader, group, place, names))
     return dict(group, via=None, levels=[], hidden_above=None)
 
 
-def hidden_above(group, place, levels):
-    """Are there groups above the topmost that was read? True, False, or None (cannot be told: version 1 in a namespace).
+def hidden_above(reader, group, place, top_names):
+    """Are there groups above the topmost that was read? True, False, or None (cannot be told: version 1 in a snapshot).
 
     Version 2's real root has no cgroup.type; a mount whose root is not '/' shows a part only.
     """
-    top = levels[-1]
-    if len(levels) == MOST_LEVELS or group['path'].rstrip('/') != place[1] or group['path'].startswith('/..'):
+    if place[1].count('/') >= MOST_LEVELS or group['path'].rstrip('/') != place[1] or group['path'].startswith('/..'):
         return True
     if group['version'] == 2:
-        return 'cgroup.type' in top['files'] or 'cgroup.freeze' in top['files']
-    return None
+        return 'cgroup.type' in (top_names or ())
+    return False if reader.live else None
 
 
-def collect_cgroup(reader, pid, tid=None):
-    """First look at the control groups of a process (or of one thread: those of version 1 may differ) -> plain dict."""
+def reader_in_namespace(reader):
+    """Does the reader itself sit in a cgroup namespace, so that paths begin in the middle? No namespaces before 4.6: False."""
+    link = reader.link('proc/self/ns/cgroup') if reader.live else None
+    return namespace_number(link) not in (None, FIRST_NAMESPACES['cgroup'])
+
+
+def collect_cgroup(reader, pid, tid=None, only=None, cache=None):
+    """First look at the control groups of a process (or of one thread: those of version 1 may differ) -> plain dict.
+
+    only: the names of control files that are wanted, all by default; cache: a dict kept between calls, so that a scan of thousands of processes
+    reads each group once.
+    """
+    cache = {} if cache is None else cache
+    if 'own' not in cache:
+        own = reader.read('proc/self/mountinfo') if reader.live else reader.read('proc/1/mountinfo') or reader.read('proc/self/mountinfo')
+        cache['own'], cache['in'] = parse_mountinfo(own or b''), reader_in_namespace(reader)
     base = 'proc/%d' % pid + ('/task/%d' % tid if tid else '')
     data = reader.read(base + '/cgroup')
-    target = reader.read('proc/%d/mountinfo' % pid)
-    own = reader.read('proc/self/mountinfo')
-    if own is None and not reader.live:
-        own = reader.read('proc/1/mountinfo') or target
     lines = parse_cgroup(data) if data is not None else []
-    groups = cgroup_paths(lines, parse_mountinfo(own) if own else [], parse_mountinfo(target) if target else [],
-                          'proc/%d/root/' % pid)
     container = container_of([line.path for line in lines])
+    target = parse_mountinfo(reader.read('proc/%d/mountinfo' % pid) or b'') if only is None else []
     if not (container and container['runtime']):
-        container = container_of_mounts(parse_mountinfo(target or b'')) or container
+        container = container_of_mounts(target) or container
+    groups = cgroup_paths(lines, cache['own'] or (target if not reader.live else []), target, 'proc/%d/root/' % pid)
     return {'pid': pid, 'source': source_name(base + '/cgroup'), 'readable': data is not None, 'container': container,
             'lines': [[line.hierarchy, list(line.controllers), line.path, line.deleted] for line in lines],
-            'groups': [collect_group(reader, g) for g in groups]}
+            'groups': [collect_group(reader, g, only, cache['in'], cache) for g in groups]}
 
 
-def collect_cgroup_later(reader, first, prefix=''):
+def collect_cgroup_later(reader, first, files=None):
     """Second look: the files that move, of every level of the first -> {'files': {virtual path: text}}.
 
-    prefix is where a snapshot keeps its later readings ('later/1000/'). A file that is not there is left out, and so unknown: it
+    files: those of other processes' second look, not read again. A file that is not there (a snapshot without it) is left out, and so unknown: it
     must never be answered with the first look's text, which would say that nothing moved.
     """
-    files = {}
+    files = {} if files is None else files
     for group in first['groups']:
         for level in group['levels']:
             for name in sorted(MOVING_FILES & set(level['files'])):
                 path = level['dir'] + '/' + name
-                data = reader.read(prefix + path, 1 << 16)
+                data = reader.read(path, 1 << 16) if path not in files else None
                 if data is not None:
                     files[path] = text(data)
     return {'files': files}
@@ -5783,13 +5908,15 @@ def cpu_level(look):
 
 
 def memory_level(look):
-    """Use against the limits of one level, bytes. working_set leaves out inactive page cache, which the kernel drops
-    first: use at the limit with much of that is no pressure. memory.stat counts the level and all below it (version 1: total_*)."""
+    """Use against the limits of one level, bytes. kept is what the kernel cannot simply drop: use without page cache (active and inactive) and
+    reclaimable slab; use at the limit that is cache is no pressure. working_set leaves out inactive cache alone, as kubectl top does.
+    memory.stat counts the level and all below it (version 1: total_*)."""
     stat, _ = look.counters('memory.stat')
     two = look.version == 2
     prefix = '' if two else 'total_'
     usage = look.value('memory.current' if two else 'memory.usage_in_bytes')
-    inactive = stat.get(prefix + 'inactive_file', stat.get('inactive_file'))
+    inactive, active = [stat.get(prefix + k, stat.get(k)) for k in ('inactive_file', 'active_file')]
+    known = None not in (usage, inactive, active)
     memsw = look.value('memory.memsw.usage_in_bytes')
     events, more_events = look.counters('memory.events')
     control, more_control = look.counters('memory.oom_control')
@@ -5797,7 +5924,8 @@ def memory_level(look):
     return {'path': look.level['path'], 'usage': usage, 'is_leaf': look.level['is_leaf'],
             'limit': limit_value(look.first('memory.max' if two else 'memory.limit_in_bytes')),
             'high': limit_value(look.first('memory.high')) if two else 'max',
-            'working_set': max(0, usage - inactive) if usage is not None and inactive is not None else None,
+            'working_set': max(0, usage - inactive) if known else None,
+            'kept': max(0, usage - inactive - active - stat.get('slab_reclaimable', 0)) if known else None,
             'file': stat.get(prefix + ('file' if two else 'cache')), 'anon': stat.get(prefix + ('anon' if two else 'rss')),
             'swap': look.value('memory.swap.current') if two else memsw - usage if None not in (memsw, usage) else None,
             'swap_max': limit_value(look.first('memory.swap.max')) if two else None,
@@ -5906,10 +6034,9 @@ def cpu_tightness(level):
 
 
 def memory_share(level):
-    """Working set (use, where memory.stat is not known) over the smaller of limit and high, 0..1."""
+    """What cannot be dropped over the smaller of limit and high, 0..1; None where one of them is unknown, or there is no limit."""
     limits = [n for n in (level['limit'], level['high']) if is_number(n) and n > 0]
-    used = level['working_set'] if level['working_set'] is not None else level['usage']
-    return used / float(min(limits)) if limits and used is not None else None
+    return level['kept'] / float(min(limits)) if limits and level['kept'] is not None else None
 
 
 def pids_share(level):
@@ -5962,7 +6089,8 @@ def io_limits(first):
 
 # RULES about control groups. `signs` is what the process itself shows over the watch; every key may be missing or None (unknown):
 #   pid, watched_s, running_tids (R in every look), seen_running (R in any), stuck_tids (D in every look), cpu_s (process, used over
-#   the watch), run_delay_s (the most that one thread's schedstat delay grew), wchans {tid: name}, majflt (growth), VmSwap_kB, VmRSS_kB, nice
+#   the watch), run_delay_s (the most that one thread's schedstat delay grew; None where schedstat is all zeros), timeslices (growth of schedstat's
+#   third field, summed over running_tids), wchans {tid: name}, stacks {tid: [function]}, majflt (growth), VmSwap_kB, VmRSS_kB, nice, policy
 
 def raise_hint(container, what):
     """How to change a limit where the group belongs to something known; what: 'cpu', 'memory', 'pids'."""
@@ -5984,9 +6112,9 @@ def throttle_growth(facts):
     """Levels that were held back during the watch, the worst first; None when that is not known. No quota anywhere: []."""
     levels = [v for v in facts['cpu'] if v['quota_cpus'] != 'max']
     known = [v for v in levels if v['more_throttled'] is not None or v['more_throttled_s'] is not None]
-    if not known:
-        return None if levels or not facts['cpu_seen'] else []
     held = [v for v in known if (v['more_throttled'] or 0) > 0 or (v['more_throttled_s'] or 0) > 0]
+    if not held and (len(known) < len(levels) or not facts['cpu_seen'] or facts['hidden_above']):
+        return None
     return sorted(held, key=cpu_held_pct, reverse=True)
 
 
@@ -6025,7 +6153,7 @@ def quota_text(level):
     return '%.4g CPU (%d us in every %d us)' % (level['quota_cpus'], level['quota_us'], level['period_us'])
 
 
-def rule_cpu_throttled(facts, signs):
+def rule_cpu_throttled(facts, signs, host=None):
     """Held back by a CPU quota (CFS bandwidth): the group has used its share of the period and may not run until the next.
 
     The process shows R and `running`, waits in no call, and hardly uses CPU, as a starved one does; only cpu.stat tells
@@ -6063,7 +6191,7 @@ def throttled_before(facts, signs):
     share = part_percent(level['nr_throttled'], level['nr_periods']) if level else None
     barely = barely_runs(signs)
     wants = barely or (barely is None and (signs.get('running_tids') or signs.get('seen_running')))
-    if share is None or share < 25 or not wants:
+    if share is None or share < 25 or not wants or level['more_throttled'] is not None:
         return []
     severity = 'critical' if barely and share >= 50 else 'warning'
     confidence = 'likely' if barely and share >= 50 else 'possible'
@@ -6079,16 +6207,18 @@ def throttled_before(facts, signs):
 
 def rule_cpu_starved(facts, signs, host=None):
     """Runnable for the whole watch, yet hardly on a CPU, and no quota held it: others take the CPU (a hog of higher priority,
-    a small weight, nice 19, SCHED_IDLE, one CPU in its cpuset, too much load). Not it: a process that gets half a CPU or more works.
+    a small weight, nice 19, SCHED_IDLE, one CPU in its cpuset, too much load). Not it: a process that gets a quarter of a CPU works; one that is
+    R in both looks by chance, and was put on a CPU in between without long waits.
     """
     watched, used, delay = signs.get('watched_s'), signs.get('cpu_s'), signs.get('run_delay_s')
-    if not watched or watched < 0.2 or used is None or used >= 0.5 * watched:
+    most = 0.5 if signs.get('policy') == 5 or (signs.get('nice') or 0) >= 10 else 0.25     # who is meant to get less
+    if not watched or watched < 0.2 or used is None or used > most * watched:
         return []
     growth = throttle_growth(facts)
-    if growth or throttled_before(facts, signs) if growth is None else growth:
+    if growth or (growth is None and throttled_before(facts, signs)):
         return []
-    waited = delay is not None and delay >= 0.5 * watched
-    if not waited and not (signs.get('running_tids') and used <= 0.1 * watched):
+    never_ran = signs.get('running_tids') and used <= 0.02 + 0.02 * watched and (delay is None or signs.get('timeslices') == 0)
+    if not never_ran and (delay is None or delay < 0.5 * watched):
         return []
     severity = 'critical' if used <= 0.1 * watched else 'warning'
     confidence = 'possible' if growth is None else 'likely'
@@ -6118,7 +6248,7 @@ def starved_because(facts, signs, host):
     return ', '.join(reasons)
 
 
-def rule_frozen(facts, signs):
+def rule_frozen(facts, signs, host=None):
     """The freezer stops every task of a group, without a signal (docker pause, systemctl freeze, a suspended checkpoint). Under
     version 1 they show D, with version 2 S: neither disk nor lock. SIGKILL waits too under version 1. Only a thaw ends it."""
     frozen = facts['frozen']
@@ -6143,11 +6273,15 @@ HIGH_WAITS = ('mem_cgroup_handle_over_high', '__mem_cgroup_handle_over_high')
 
 
 def waiting_in(signs, names):
-    """The tids whose wait channel is one of names, compiler suffixes set aside."""
-    return sorted(t for t, w in (signs.get('wchans') or {}).items() if w and w.split('.')[0] in names)
+    """The tids whose wait channel, or a function on the kernel stack, is one of names; compiler suffixes set aside. The stack is there for
+    kernels that show no wait channel."""
+    seen = {t: [w or ''] for t, w in (signs.get('wchans') or {}).items()}
+    for tid, stack in (signs.get('stacks') or {}).items():
+        seen.setdefault(tid, []).extend(str(f) for f in stack or ())
+    return sorted(t for t, functions in seen.items() if any(f.split('+')[0].split('.')[0] in names for f in functions))
 
 
-def rule_cgroup_oom(facts, signs):
+def rule_cgroup_oom(facts, signs, host=None):
     """Out of memory in its own group. With the OOM killer switched off (version 1) the tasks wait in D for memory that nobody frees;
     else members are killed. Totals count since the group was made and, but for the leaf's, those of other groups: a note at most.
     """
@@ -6181,33 +6315,51 @@ def oom_blocked(facts, level, waiting):
                    waiting, [])
 
 
-def rule_memory_limit(facts, signs):
+def rule_memory_limit(facts, signs, host=None):
     """Near or over a memory limit, counting what the kernel cannot simply drop. Use at the limit that is page cache is normal, and
-    failcnt and 'max' events then grow harmlessly: it hurts only when reclaim stalls (PSI), high throttles, or little is left."""
-    level = facts['memory_limiting']
-    share = memory_share(level) if level else None
-    throttled = waiting_in(signs, HIGH_WAITS)
-    if not throttled and (share is None or share < 0.9 or level['working_set'] is None):
+    failcnt and 'max' events then grow harmlessly: it hurts when tasks stall for reclaim (PSI), memory.high slows them, or next to nothing is left.
+    """
+    level, throttled = facts['memory_limiting'], waiting_in(signs, HIGH_WAITS)
+    share, stalls = memory_share(level) if level else None, memory_stall(facts) or 0
+    if throttled and level is None:
+        return [Finding('memory-limit', 'critical', 'likely', 'its threads are slowed for being over memory.high of their control group',
+                        high_evidence(signs, throttled), [raise_hint(facts['container'], 'memory')], throttled, [])]
+    if share is None or not (throttled or share >= 0.9 or thrashing(level, stalls, signs)):
         return []
-    stalls = memory_stall(facts)
-    hit = [k for k in ('high', 'max') if (level and level['more_events'].get(k) or 0) > 0]
-    if level and (level['more_failcnt'] or 0) > 0:
-        hit.append('failcnt')
-    severity = ('critical' if throttled or (stalls or 0) >= 40 and share >= 0.95 else
-                'warning' if (stalls or 0) >= 10 or hit and share >= 0.9 or share >= 0.97 else 'note')
-    if level is None:
-        return [Finding('memory-limit', 'warning', 'likely', 'a thread is slowed for being over memory.high of its control group',
-                        [], [raise_hint(facts['container'], 'memory')], throttled, [])]
-    limit = min(n for n in (level['limit'], level['high']) if is_number(n))
-    summary = ('memory of the group %s: %s in use besides droppable page cache, %.0f %% of its %s'
-               % (safe(level['path']), bytes_text(level['working_set']), 100 * share, bytes_text(limit)))
-    summary += '; its threads are slowed for it' if throttled else '; tasks stall %.0f %% of the time' % stalls if (stalls or 0) >= 10 else ''
-    evidence = [Evidence('%s used, of it %s inactive page cache' % (bytes_text(level['usage']), bytes_text(level['usage'] - level['working_set'])),
-                         level['source']), Evidence('limit %s, high %s' % (bytes_text(level['limit']), bytes_text(level['high'])), level['limit_source'])]
-    evidence += [Evidence('%s grew during the watch' % ', '.join(hit), level['events_source'])] if hit else []
-    evidence += [Evidence('thread %d waits in the throttle of memory.high' % t, '%s/task/%d/wchan' % (signs.get('pid'), t)) for t in throttled[:3]]
-    return [Finding('memory-limit', severity, 'proven' if throttled else 'likely' if severity != 'note' else 'possible', summary, evidence,
-                    [raise_hint(facts['container'], 'memory')], throttled, [])]
+    severity = ('critical' if throttled or stalls >= 40 else 'warning' if stalls >= 10 or share >= 0.97 or thrashing(level, stalls, signs) else 'note')
+    summary = ('memory of the group %s: %s in use besides page cache, %.0f %% of its limit of %s'
+               % (safe(level['path']), bytes_text(level['kept']), 100 * share, bytes_text(level_limit(level))))
+    summary += ('; its threads are slowed for it' if throttled else '; all its tasks stall %.0f %% of the time' % stalls if stalls >= 10 else '')
+    return [Finding('memory-limit', severity, 'proven' if throttled else 'likely' if severity != 'note' else 'possible', summary,
+                    memory_evidence(level) + high_evidence(signs, throttled), [raise_hint(facts['container'], 'memory')], throttled, [])]
+
+
+def level_limit(level):
+    """The smaller of limit and high that is a number."""
+    return min(n for n in (level['limit'], level['high']) if is_number(n))
+
+
+def thrashing(level, stalls, signs):
+    """At the limit, and its own page cache (the program's code) is dropped and read again: stalls, or major faults by the hundred."""
+    full = is_number(level['usage']) and level['usage'] >= 0.97 * level_limit(level)
+    faults = (signs.get('majflt') or 0) / float(signs.get('watched_s') or 1)
+    return full and (stalls >= 10 or faults >= 100 and bool(hits_of(level)))
+
+
+def hits_of(level):
+    """The counters of reaching a limit that grew over the watch."""
+    hits = [k for k in ('high', 'max') if (level['more_events'].get(k) or 0) > 0]
+    return hits + (['failcnt'] if (level['more_failcnt'] or 0) > 0 else [])
+
+
+def memory_evidence(level):
+    evidence = [Evidence('%s used, of it %s droppable page cache' % (bytes_text(level['usage']), bytes_text(level['usage'] - level['kept'])), level['source']),
+                Evidence('limit %s, high %s' % (bytes_text(level['limit']), bytes_text(level['high'])), level['limit_source'])]
+    return evidence + ([Evidence('%s grew during the watch' % ', '.join(hits_of(level)), level['events_source'])] if hits_of(level) else [])
+
+
+def high_evidence(signs, tids):
+    return [Evidence('thread %d waits in the throttle of memory.high' % t, '%s/task/%d/wchan' % (signs.get('pid'), t)) for t in tids[:3]]
 
 
 def memory_stall(facts):
@@ -6240,7 +6392,7 @@ def rule_swapping(facts, signs, host=None):
                     evidence, [raise_hint(facts['container'], 'memory'), 'vmstat 1: see si and so'], [], [])]
 
 
-def rule_pids_limit(facts, signs):
+def rule_pids_limit(facts, signs, host=None):
     """No new process or thread may be made in the group: fork and clone fail with EAGAIN ('Resource temporarily unavailable').
 
     Threads count. Refusals before the watch, with room now, are a note.
@@ -6280,10 +6432,10 @@ def high_pressure(pressure, rows=PRESSURE_ROWS):
     return found
 
 
-def rule_pressure(facts, signs, host_pressure=None):
+def rule_pressure(facts, signs, host=None):
     """Time in which all tasks that could work stood still for memory or I/O (PSI). It says that there is a shortage, not whose fault it is."""
     where = [(v['pressure'], 'the group %s' % safe(v['path']), v['source'] + '/%s.pressure') for v in facts['pressure'][:1]]
-    where += [(host_pressure, 'the host', 'pressure/%s')] if host_pressure else []
+    where += [(host['pressure'], 'the host', 'pressure/%s')] if (host or {}).get('pressure') else []
     for pressure, name, source in where:
         high = high_pressure(pressure)
         if high:
@@ -6301,9 +6453,41 @@ CGROUP_RULES = (rule_frozen, rule_cgroup_oom, rule_cpu_throttled, rule_cpu_starv
 
 def cgroup_findings(facts, signs, host=None):
     """All of the above. host: {'pswpin': pages over the watch, 'runnable', 'cpus', 'pressure': {resource: pressure_facts}}, or None."""
-    found = rule_frozen(facts, signs) + rule_cgroup_oom(facts, signs) + rule_cpu_throttled(facts, signs)
-    found += rule_cpu_starved(facts, signs, host) + rule_pids_limit(facts, signs) + rule_memory_limit(facts, signs)
-    return found + rule_swapping(facts, signs, host) + rule_pressure(facts, signs, (host or {}).get('pressure'))
+    return [f for rule in CGROUP_RULES for f in rule(facts, signs, host)]
+
+
+def show_cgroup(facts):
+    """The report's lines on control groups: where, what limits, what is used."""
+    if not facts['readable']:
+        return ['control groups not known (%s could not be read)' % facts['source']]
+    rows = ['cgroup %s, %s' % (facts['version'] or 'none', safe(next((p['path'] for p in facts['paths'] if p['path'] != '/'), '/')))]
+    c = facts['container']
+    if c:
+        words = [(c['runtime'] or '') + (' ' + c['id'][:12] if c['id'] else ''), 'pod ' + c['pod'] if c['pod'] else '', c['unit'] or '', c['slice'] or '']
+        rows.append('belongs to: %s' % safe(', '.join(w for w in words if w.strip())))
+    cpu, memory, pids = facts['cpu_limiting'], facts['memory_limiting'], facts['pids_limiting']
+    rows.append('cpu: no quota' if cpu is None else 'cpu: quota %s on %s, held back in %s of %s periods%s' % (
+        quota_text(cpu), safe(cpu['path']), shown(cpu['nr_throttled']), shown(cpu['nr_periods']),
+        '' if cpu['more_throttled'] is None else ', +%d of +%d in the watch' % (cpu['more_throttled'], cpu['more_periods'] or 0)))
+    if memory:
+        rows.append('memory: %s used (%s besides page cache) of %s, high %s, on %s' % (bytes_text(memory['usage']), bytes_text(memory['kept']),
+                    bytes_text(memory['limit']), bytes_text(memory['high']), safe(memory['path'])))
+    elif facts['memory']:
+        rows.append('memory: %s used, no limit' % bytes_text(facts['memory'][0]['usage']))
+    if pids:
+        rows.append('pids: %d of %d, on %s' % (pids['current'], pids['max'], safe(pids['path'])))
+    if facts['frozen'] is None or facts['frozen']:
+        rows.append('freezer: %s' % ('not known' if facts['frozen'] is None else '%s by %s' % (facts['frozen']['state'], safe(facts['frozen']['by']))))
+    rows += ['cpus allowed: %s' % safe(facts['cpuset']['cpus'])] if facts['cpuset'] else []
+    rows += ['I/O limit of %s: %s' % (safe(limit['path']), safe(limit['text'])) for limit in facts['io_limits'][:3]]
+    return rows + (['limits of groups above cannot be seen from here'] if facts['hidden_above'] else [])
+
+
+def show_limits(rows, least_pct=None):
+    """'open files  12 of 1024 (1 %)  EMFILE ...' for those with a known use, the fullest first; with least_pct only those above it."""
+    known = sorted([r for r in rows if r['used_pct'] is not None and r['used_pct'] >= (least_pct or 0)], key=lambda r: -r['used_pct'])
+    return ['%-17s %s of %s %s (%.0f %%, ulimit -%s): %s' % (r['name'].replace('Max ', ''), r['used'], r['soft'], r['units'], r['used_pct'], r['letter'], r['hits'])
+            for r in known]
 
 
 # Limits: rlimits against use.
@@ -6549,23 +6733,17 @@ def first_read(reader, paths):
     return None, None
 
 
-def later_look(reader):
-    """The second look that a snapshot holds, as collect_system takes it: (reader, 'later/MS/', seconds); None where there is none."""
-    marks = sorted(int(n) for n in reader.names('later') or () if n.isdigit() and len(n) < 12)
-    return (reader, 'later/%d/' % marks[0], marks[0] / 1000.0) if marks else None
-
-
 MOVING_HOST_FILES = ('proc/stat', 'proc/vmstat', 'proc/interrupts', 'proc/softirqs', 'proc/pressure/cpu', 'proc/pressure/memory', 'proc/pressure/io',
                      'proc/pressure/irq')
 STILL_HOST_FILES = ('proc/loadavg', 'proc/meminfo', 'proc/uptime', 'proc/cpuinfo', 'proc/version', 'proc/cmdline', 'proc/swaps',
                     'sys/devices/system/cpu/online', 'proc/sys/kernel/hostname', 'proc/sys/kernel/arch', 'proc/sys/kernel/tainted')
 
 
-def host_look(reader, paths, prefix=''):
+def host_look(reader, paths):
     """{path: text} of what can be read. A read of 4 MiB or more from /proc/sys fails with ENOMEM, however short the value."""
     found = {}
     for path in paths:
-        data = reader.read(prefix + path, 1 << 16 if path.startswith('proc/sys/') else 1 << 24)
+        data = reader.read(path, 1 << 16 if path.startswith('proc/sys/') else 1 << 24)
         if data is not None:
             found[path] = text(data)
     return found
@@ -6579,23 +6757,20 @@ def state_and_name(data):
     return (rest[0], line[start + 1:end]) if 0 <= start < end and rest else (None, None)
 
 
-def states_of_all(reader, pids, prefix=''):
+def states_of_all(reader, pids):
     """{pid: (state, comm)} of the main threads; 1 file a process, at most MOST_PROCESSES."""
     found = {}
     for pid in pids[:MOST_PROCESSES]:
-        data = reader.read('%sproc/%d/stat' % (prefix, pid), 4096)
+        data = reader.read('proc/%d/stat' % pid, 4096)
         state, name = state_and_name(data) if data is not None else (None, None)
         if state:
             found[pid] = (state, name)
     return found
 
 
-def collect_system(reader, watch=1.0, second=None):
-    """Everything of the host, in two looks -> a plain dict that is printed, or given as JSON.
-
-    second: None, or a function that gives (reader, prefix, seconds) of the second look; a live reader without one sleeps `watch`
-    seconds. Without a second look (watch 0, most snapshots) nothing is said of rates.
-    """
+def collect_system(reader, watch=1.0):
+    """Everything of the host, in two looks -> a plain dict that is printed, or given as JSON. Without a second look (watch 0, most snapshots)
+    nothing is said of rates."""
     began = time.monotonic() if reader.live else 0.0
     first = host_look(reader, STILL_HOST_FILES + MOVING_HOST_FILES)
     pids = sorted(int(n) for n in reader.names('proc') or () if n.isdigit() and len(n) < 12)
@@ -6606,15 +6781,47 @@ def collect_system(reader, watch=1.0, second=None):
         mounts_path, mounts = first_read(reader, ['proc/%d/mountinfo' % pid for pid in pids])
     settings = host_look(reader, [sys_path(name) for name, _, _ in SETTINGS if is_plain_setting(reader, name)])
     uses = host_look(reader, [p for p in SETTING_USE_FILES if not p.endswith('conntrack_count') or sys_path('net.netfilter.nf_conntrack_max') in settings])
-    later, again, seconds = {}, None, None
-    if second is None and reader.live and watch > 0:
-        time.sleep(max(0.0, began + watch - time.monotonic()))
-        second = lambda: (reader, '', time.monotonic() - began)
-    if second is not None:
-        later_reader, prefix, seconds = second()
-        later = host_look(later_reader, MOVING_HOST_FILES, prefix)
-        again = states_of_all(later_reader, [p for p in states if states[p][0] == 'D'], prefix)
-    return system_facts(first, later, seconds, states, again, tcp_paths, mounts_path, mounts, settings, uses)
+    seconds = second_look(reader, watch, began)
+    later = host_look(reader, MOVING_HOST_FILES) if seconds else {}
+    again = states_of_all(reader, [p for p in states if states[p][0] == 'D']) if seconds else None
+    reader.at(0)
+    facts = system_facts(first, later, seconds, states, again, tcp_paths, mounts_path, mounts, settings, uses)
+    return dict(facts, gaps=system_gaps(reader))
+
+
+def second_look(reader, watch, began):
+    """Wait until a live watch is over, or turn a snapshot to its last look -> seconds since the first; None when there is none."""
+    if not reader.live:
+        looks = reader.later_looks()
+        reader.at(looks[-1] if looks else 0)
+        return looks[-1] / 1000.0 if looks else None
+    if watch <= 0:
+        return None
+    time.sleep(max(0.0, began + watch - time.monotonic()))
+    seconds = time.monotonic() - began
+    reader.at(int(seconds * 1000))
+    return seconds
+
+
+# Absent on many kernels, or asked for in the next place: no word under NOT READ.
+EXPECTED_GAPS = re.compile(r'proc/(1|self|net)/|proc/sys(vipc)?/|proc/pressure/irq|sys/')
+
+
+def gap_error(reader, path):
+    """The errno name of a read that failed, '' when it did not."""
+    gap = reader.gaps.get(path)
+    return getattr(gap, 'error', gap) or ''
+
+
+def system_gaps(reader):
+    """[{'path', 'error', 'remedy'}] of the files of the host that could not be read: not those that this kernel lacks."""
+    found = []
+    for path in sorted(reader.gaps):
+        error = gap_error(reader, path)
+        if path.startswith('later/') or re.match(r'proc/\d+/', path) and not path.startswith('proc/1/') or (error in ('ENOENT', 'ABSENT') and EXPECTED_GAPS.match(path)):
+            continue
+        found.append({'path': source_name(path), 'error': error, 'remedy': 'run it as root' if error in ('EACCES', 'EPERM') else ''})
+    return found
 
 
 def is_plain_setting(reader, name):
@@ -6947,9 +7154,10 @@ def format_system(facts, width=80):
                                  'watched %.1f s' % facts['seconds'] if facts['seconds'] else 'read once')
     lines = wrapped(head, width, 4)
     for title, body in (('DIAGNOSIS', show_findings), ('CPU AND LOAD', show_load), ('MEMORY', show_memory), ('PRESSURE', show_pressure), ('TCP', show_tcp),
-                        ('MOUNTS', show_mounts), ('INTERRUPTS', show_interrupts), ('KERNEL', show_kernel), ('KERNEL SETTINGS', show_settings)):
-        lines += ['', title]
-        for line in body(facts):
+                        ('MOUNTS', show_mounts), ('INTERRUPTS', show_interrupts), ('KERNEL', show_kernel), ('KERNEL SETTINGS', show_settings), ('NOT READ', show_gaps)):
+        rows = body(facts)
+        lines += ['', title] if rows else []
+        for line in rows:
             lines += two_columns(line[0], line[1], width) if isinstance(line, tuple) else wrapped('  ' + line, width, 6)
     return lines
 
@@ -7074,6 +7282,10 @@ def show_settings(facts):
                    'that was read; a container may have its own.']
 
 
+def show_gaps(facts):
+    return ['%s: %s%s' % (safe(g['path']), g['error'], ' (%s)' % g['remedy'] if g['remedy'] else '') for g in facts['gaps'][:20]]
+
+
 # The `same` command: which processes share a container.
 
 NAMESPACE_KINDS = ('cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts')
@@ -7100,19 +7312,19 @@ def collect_namespaces(reader, pid):
     base = 'proc/%d' % pid
     stat = reader.read(base + '/stat', 4096)
     state, name = state_and_name(stat) if stat is not None else (None, None)
-    error = reader.gaps[base + '/stat'] if stat is None and base + '/stat' in reader.gaps else ''
+    error = gap_error(reader, base + '/stat') if stat is None else ''
     if error in ('ENOENT', 'ESRCH', 'ABSENT'):
         return {'comm': None, 'state': None, 'gone': True, 'ns': {}, 'errors': {}, 'cgroup': None, 'container': None}
     folder = living_folder(reader, base) if state == 'Z' else base
     listed = reader.names(folder + '/ns') or []
     links = {k: reader.link('%s/ns/%s' % (folder, k)) if k in listed or 'ipc' not in listed else '' for k in NAMESPACE_KINDS}
-    gaps = {k: reader.gaps.get('%s/ns/%s' % (folder, k)) for k, v in links.items() if v is None}
+    gaps = {k: gap_error(reader, '%s/ns/%s' % (folder, k)) for k, v in links.items() if v is None}
     data = reader.read(base + '/cgroup')
     lines = parse_cgroup(data) if data is not None else []
     container = container_of([line.path for line in lines])
     mountinfo = None if container and container['runtime'] else reader.read(folder + '/mountinfo')
     return {'comm': name, 'state': state, 'gone': False, 'ns': {k: namespace_number(v) if v else v for k, v in links.items()},
-            'errors': {k: gap for k, gap in gaps.items() if gap}, 'cgroup': main_cgroup_path(lines) if data is not None else None,
+            'errors': gaps, 'cgroup': main_cgroup_path(lines) if data is not None else None,
             'container': container_of_mounts(parse_mountinfo(mountinfo)) or container if mountinfo else container}
 
 
@@ -7182,13 +7394,16 @@ def on_host(process):
     return ns['pid'] in ('', FIRST_NAMESPACES['pid']) and not container_name(process['container'])
 
 
+def container_ids(processes):
+    return {(p['container'] or {}).get('id') for p in processes if container_name(p['container'])}
+
+
 def is_same_container(processes, named):
     """True: all of what makes a container is shared, and it is one; False: something of it differs, or there is none; None: cannot be told.
 
     A process in it may have a cgroup, user or time namespace of its own and still be of it.
     """
-    ids = {(p['container'] or {}).get('id') for p in processes if container_name(p['container'])}
-    if len(ids) > 1 or set(named['differ']) - {'cgroup', 'user', 'time'}:
+    if len(container_ids(processes)) > 1 or set(named['differ']) - {'cgroup', 'user', 'time'}:
         return False
     if len(processes) < 2 or not {'pid', 'mnt', 'net'} <= set(named['same']):
         return None
@@ -7197,23 +7412,33 @@ def is_same_container(processes, named):
 
 def same_sentence(pids, processes, named, same):
     """The answer in one sentence."""
-    tail = '; %s could not be read of all' % ', '.join(named['unknown']) if named['unknown'] else ''
     if len(pids) < 2:
         return 'only one process to look at' if pids else 'none of them exists any more'
+    names = {container_name(p['container']) for p in processes}
+    one_name = names.pop() if len(names) == 1 else ''
+    tail = '; %s could not be read of all' % ', '.join(named['unknown']) if named['unknown'] else ''
+    share = 'they share %s' % ', '.join(named['same']) if named['same'] else ''
     if same:
-        name = next((container_name(p['container']) for p in processes if container_name(p['container'])), '')
         extra = '; only %s differ' % ', '.join(named['differ']) if named['differ'] else ''
-        return 'the same container%s%s%s' % (' (%s)' % name if name else '', extra, tail)
-    if not named['differ'] and not named['unknown']:
-        return 'the same namespaces, those of the host: no container is between them' if all(on_host(p) for p in processes) else \
-               'the same namespaces, but different containers by their control groups'
-    if not named['differ']:
-        return 'they share %s%s: whether it is the same container cannot be told' % (', '.join(named['same']) or 'nothing that was read', tail)
+        return 'the same container%s%s%s' % (' (%s)' % one_name if one_name else '', extra, tail)
+    if named['differ']:
+        return differing_sentence(processes, named, share, tail)
+    if same is None and one_name:
+        return 'the same container by their control groups (%s)%s' % (one_name, tail)
+    if same is False and len(container_ids(processes)) > 1:
+        return 'different containers by their control groups%s' % (', though ' + share + tail if share else tail)
+    if same is None or named['unknown']:
+        return '%s: whether it is the same container cannot be told' % (share + tail if share else tail[2:])
+    return 'the same namespaces, those of the host: no container is between them'
+
+
+def differing_sentence(processes, named, share, tail):
+    """Where at least one namespace differs: containers of one pod, or not the same container."""
+    differ = 'differ in %s%s' % (', '.join(named['differ']), tail)
     pods = {(p['container'] or {}).get('pod') for p in processes}
     if {'net', 'ipc'} <= set(named['same']) and len(pods) == 1 and None not in pods:
-        return 'two containers of one pod (%s): they share %s, and differ in %s%s' % (pods.pop(), ', '.join(named['same']), ', '.join(named['differ']), tail)
-    share = 'share %s, and ' % ', '.join(named['same']) if named['same'] else ''
-    return 'not the same container: they %sdiffer in %s%s' % (share, ', '.join(named['differ']), tail)
+        return 'containers of one pod (%s): %s, and %s' % (pods.pop(), share, differ)
+    return 'not the same container: %s' % (share + ', and ' + differ if share else 'they ' + differ)
 
 
 def format_same(table, width=80):
@@ -7917,6 +8142,9 @@ CACHE_PAGE = 4096                                             # granule of the c
 REMOTE_FILESYSTEMS = re.compile(r'^(fuse|nfs|cifs|smb|9p|ceph|afs|lustre|gfs|ocfs|orangefs|virtiofs|vboxsf|pvfs|ncp|coda)')
 
 
+NOT_MEMORY = ('/dev/', '/sys/', '/proc/', 'anon_inode:', '/dmabuf', '[vvar', '[vsyscall')
+
+
 class Unreadable(Exception):
     """That address cannot be read: not mapped, not for us, or the page is gone."""
 
@@ -7979,7 +8207,7 @@ class Memory:
     CPython 3.11 on) is of one moment. `fresh` gives a view with an empty cache, for looking again.
     """
 
-    def __init__(self, task, mappings, deadline, reads=60000):
+    def __init__(self, task, mappings, deadline, reads=200000):
         self.file = os.open(task + '/mem', os.O_RDONLY | os.O_CLOEXEC)
         self.deadline = deadline
         self.left = [reads]                             # shared by all views
@@ -7994,9 +8222,12 @@ class Memory:
 
     @staticmethod
     def may_read(mapping, remote):
-        """Not device memory, not the kernel's own pages, not unwritten pages that a server would have to bring."""
-        if 'r' not in mapping.perms or mapping.path.startswith(('/dev/', '[vvar', '[vsyscall')):
-            return mapping.path.startswith(('/dev/shm/', '/dev/zero')) and 'r' in mapping.perms
+        """Not device memory, not the kernel's own pages, not unwritten pages that a server would have to bring. Shared memory
+        is called /dev/zero (anonymous) and /dev/shm/NAME, and is none of these."""
+        if 'r' not in mapping.perms:
+            return False
+        if mapping.path.startswith(NOT_MEMORY) and not mapping.path.startswith(('/dev/shm/', '/dev/zero')):
+            return False
         if mapping.inode and device(mapping.dev) in remote:
             return mapping.perms[1:2] == 'w' and mapping.perms[3:4] == 'p'
         return True
@@ -8024,7 +8255,7 @@ class Memory:
     def pread(self, address, length):
         """Straight from the target, b'' where there is nothing: EIO is a missing page, ESRCH and 0 bytes its end."""
         self.left[0] -= 1
-        if self.left[0] < 0 or time.time() > self.deadline:
+        if self.left[0] < 0 or time.monotonic() > self.deadline:
             raise Enough()
         try:
             return os.pread(self.file, length, address)
@@ -8099,7 +8330,7 @@ def memory_words(pid, wanted, seconds=2.0):
     task = live_task(pid)
     mappings = maps_of(task)
     try:
-        memory = Memory(task, mappings, time.time() + seconds)
+        memory = Memory(task, mappings, time.monotonic() + seconds)
     except OSError:
         return [(address, None) for address, _ in wanted]
     found = []
@@ -8170,10 +8401,11 @@ class Elf:
                 return self.read(segment.offset + vaddr - segment.vaddr, length)
         return b''
 
-    def symbol_tables(self):
-        """(symbols, names) as bytes: .dynsym first, .symtab next, what PT_DYNAMIC names where sections were cut off."""
+    def symbol_tables(self, deep):
+        """(symbols, names) as bytes: .dynsym, or what PT_DYNAMIC names where sections were cut off; if deep .symtab, which may
+        be a hundred times as large."""
         seen = False
-        for kind in (SHT_DYNSYM, SHT_SYMTAB):
+        for kind in (SHT_DYNSYM, SHT_SYMTAB)[:2 if deep else 1]:
             for section in self.sections:
                 if section.type == kind and section.link < len(self.sections):
                     names = self.sections[section.link]
@@ -8200,9 +8432,9 @@ class Elf:
             return b'', b''
         return self.at(symbols, strings - symbols), self.at(strings, min(size, 1 << 26))
 
-    def symbol(self, name):
+    def symbol(self, name, deep=False):
         """Virtual address of a defined symbol, or None: the name is sought in the strings, then its offset in the symbols."""
-        for symbols, names in self.symbol_tables():
+        for symbols, names in self.symbol_tables(deep):
             found = names.find(b'\0' + name + b'\0') + 1
             wanted = struct.pack('<I', found)
             at = symbols.find(wanted) if found else -1
@@ -8367,10 +8599,11 @@ class NotKnown(Exception):
     """A sentence that says why there are no stacks."""
 
 
-Code = NamedTuple('Code', [('name', str), ('shown', str), ('file', str), ('first', int), ('lines', bytes), ('address', int), ('nlocals', int),
-                           ('stacksize', int)])
+Code = NamedTuple('Code', [('name', str), ('shown', str), ('file', str), ('first', int), ('lines', bytes), ('address', int),
+                           ('nlocals', int), ('stacksize', int)])
 Frame = NamedTuple('Frame', [('address', int), ('code', int), ('lasti', int)])
-PyThread = NamedTuple('PyThread', [('state', int), ('interp', int), ('number', int), ('ident', int), ('native', int), ('lock', int)])
+PyThread = NamedTuple('PyThread', [('state', int), ('interp', int), ('number', int), ('ident', int), ('native', int),
+                                   ('lock', int)])
 
 
 def find_python(mappings, exe):
@@ -8415,7 +8648,7 @@ def open_runtime(task, memory, mappings):
             raise NotKnown('%s is %s: reading its Python stacks is not done' % (rows[0].path, elf.wrong))
         if bias is not None and not elf.wrong:
             for name in (b'_PyRuntime', b'_PyThreadState_Current'):
-                if elf.symbol(name) is not None:
+                if elf.symbol(name, deep=bool(named)) is not None:
                     return Runtime3(elf, bias, rows[0].path, [mapping.path for mapping in mappings], elf.machine)
             if elf.section(b'.PyRuntime'):
                 return Runtime3(elf, bias, rows[0].path, [mapping.path for mapping in mappings], elf.machine)
@@ -8426,7 +8659,7 @@ def open_runtime(task, memory, mappings):
 
 def runtime_address(runtime):
     """Address of _PyRuntime (3.7 on) or None."""
-    value = runtime.elf.symbol(b'_PyRuntime')
+    value = runtime.elf.symbol(b'_PyRuntime', deep=True)
     if value is None and runtime.elf.section(b'.PyRuntime'):
         value = runtime.elf.section(b'.PyRuntime').address
     return None if value is None else value + runtime.bias
@@ -8445,6 +8678,9 @@ def python_version(memory, runtime, address):
     if len(data) == 4:
         version = struct.unpack('<I', data)[0]
         return version >> 16 & 255, version_text(version), False
+    old = re.search(r'python(2\.\d)', runtime.path)
+    if old:
+        raise NotKnown('CPython %s: its layout is not known to this version of procdoc' % old.group(1))
     found = constants_version(runtime.elf)
     if not found:
         paths = [re.search(r'python3\.(\d+)', path) for path in [runtime.path] + runtime.paths]
@@ -8629,30 +8865,31 @@ def native_threads(python, threads, numbers):
     A lone thread state of a process of one thread is that thread, whatever it says: a forked child keeps old numbers.
     """
     found = dict((thread.state, numbers.get(thread.native)) for thread in threads)
-    missing = [thread for thread in threads if found[thread.state] is None and thread.ident]
-    found.update(pthread_tids(python, missing, numbers))
+    missing = set(thread.ident for thread in threads if found[thread.state] is None and thread.ident)
+    named = pthread_tids(python, sorted(missing), numbers)
+    found.update((thread.state, named[thread.ident]) for thread in threads if thread.ident in named)
     if len(threads) == 1 == len(numbers):
         found[threads[0].state] = list(numbers.values())[0]
     return found
 
 
-def pthread_tids(python, threads, numbers):
-    """{thread state: tid}: struct pthread has the tid as an int at one offset for all threads of a process.
+def pthread_tids(python, idents, numbers):
+    """{pthread_t: tid}: struct pthread has the tid as an int at one offset for all threads of a process.
 
     The offset is the C library's; of those where an int is one of our tids, the one is taken that names the most different
-    threads, for a small number (a tid in a container) may stand anywhere.
+    threads, for a small number (a tid in a container) may stand anywhere. A thread of two interpreters is one pthread.
     """
     blocks, view = {}, python.memory.fresh()
-    for thread in threads:
+    for ident in idents:
         for size in (1024, 768, 256):
             try:
-                blocks[thread.state] = struct.unpack('<%dI' % (size // 4), view.read(thread.ident, size))
+                blocks[ident] = struct.unpack('<%dI' % (size // 4), view.read(ident, size))
                 break
             except Unreadable:
                 continue
     best, most = {}, 0
     for at in [offset // 4 for offset in NATIVE_TID_AT] + list(range(256)):
-        named = dict((state, numbers[block[at]]) for state, block in blocks.items() if at < len(block) and block[at] in numbers)
+        named = dict((ident, numbers[block[at]]) for ident, block in blocks.items() if at < len(block) and block[at] in numbers)
         if len(set(named.values())) > most:
             best, most = named, len(set(named.values()))
     return best if len(best) == most else {}
@@ -8694,8 +8931,13 @@ def read_frames(python, view, top):
         if frame in seen or frame & 7:
             raise Torn()
         seen.add(frame)
-        code = view.word(frame + layout.f_code) & ~7
-        if layout.f_owner < 0 or view.read(frame + layout.f_owner, 1)[0] < 3:
+        if layout.minor <= 10 and not 0 < view.word(frame) < 1 << 31:
+            raise Torn()                                # without references: freed, and kept for the next call
+        code, back = view.word(frame + layout.f_code) & ~7, view.word(frame + layout.f_back)
+        owner = view.read(frame + layout.f_owner, 1)[0] if layout.f_owner >= 0 else 0
+        if owner == 1 and not back:
+            raise Torn()                                # a generator that was left while we came
+        if owner < 3:
             python.code(code)
             lasti = instruction(view, layout, frame)
             if layout.minor > 10:
@@ -8703,7 +8945,7 @@ def read_frames(python, view, top):
                 if not -16 <= lasti < 1 << 24:
                     raise Torn()
             rows.append(Frame(frame, code, lasti))
-        frame = view.word(frame + layout.f_back)
+        frame = back
     return rows
 
 
@@ -8713,24 +8955,40 @@ def moment(view, layout, state):
     return (top, instruction(view, layout, top)) if top else (0, 0)
 
 
-def thread_frames(python, state):
-    """([Frame] or None, moving). A thread that moved while it was read is read until two readings have the same frames, at
-    most 5 times; then the last that held together is given, and `moving` says what it is worth."""
-    last = None
-    for _ in range(5):
+def thread_frames(python, state, running):
+    """([Frame], moving). A blocked thread is read once and stands where it stood. Of a running one, pages of different moments
+    may seem to make a stack: it is believed when two readings have the same one. After 20 readings that had none,
+    what is common to two of them from the outermost frame on is given: those frames were there all the time.
+    """
+    last, common, moved = None, [], False
+    for _ in range(20):
         view = python.memory.fresh()
         try:
             before = moment(view, python.layout, state)
             rows = read_frames(python, view, before[0])
-            still = moment(python.memory.fresh(), python.layout, state) == before
+            if not running and moment(python.memory.fresh(), python.layout, state) == before:
+                return rows, moved
         except (Unreadable, Torn):
+            moved = True
             continue
-        if still:
-            return rows, last is not None
-        if last is not None and [row[:2] for row in rows] == [row[:2] for row in last]:
-            return rows, True
+        running = True
+        if last is not None:
+            same = same_frames(rows, last)
+            if len(same) == len(rows) == len(last):
+                return rows, moved or rows != last
+            common, moved = max(common, same, key=len), True
         last = rows
-    return last, True
+    return common, True
+
+
+def same_frames(rows, last):
+    """The outermost frames that two readings have in common; of the innermost of them the instruction may differ."""
+    count, limit = 0, min(len(rows), len(last))
+    while count < limit and rows[-1 - count][:2] == last[-1 - count][:2]:
+        count += 1
+        if rows[-count] != last[-count]:
+            break
+    return rows[len(rows) - count:]
 
 
 # --- LINE TABLES: lasti (in bytes) -> line
@@ -8850,6 +9108,11 @@ def scan_gil(python, runtime, states):
     return None
 
 
+def gil_row(address, name):
+    return {'address': address, 'condition': 0, 'interpreters': [name], 'enabled': True, 'locked': None, 'holder_tid': None,
+            'switch_number': None}
+
+
 def gil_report(python, runtime, elf_runtime, found, tids):
     """[{'address', 'interpreters', 'enabled', 'locked', 'holder_tid', 'switch_number'}], one for each GIL; the report adds
     'steady': the same at the end of the look as at its start.
@@ -8865,7 +9128,8 @@ def gil_report(python, runtime, elf_runtime, found, tids):
         if address and address in rows:
             rows[address]['interpreters'].append(name)
             continue
-        row = {'address': address, 'interpreters': [name], 'enabled': True, 'locked': None, 'holder_tid': None, 'switch_number': None}
+        row = gil_row(address, name)
+        row['condition'] = address + python.layout.gil_locked + 16 if address else 0
         if python.layout.gil_enabled >= 0 and address:
             row['enabled'] = bool(python.memory.fresh().int32(address + python.layout.gil_enabled))
         value = read_gil(python, address, states) if address else None
@@ -8880,24 +9144,24 @@ def gil_report(python, runtime, elf_runtime, found, tids):
 
 def gil_36(python, elf_runtime, tids):
     """3.6: variables of their own; _PyThreadState_Current is the holder's state and 0 while nobody holds it."""
-    row = {'address': 0, 'interpreters': [0], 'enabled': True, 'locked': None, 'holder_tid': None, 'switch_number': None}
+    row = gil_row(0, 0)
     value = elf_runtime.elf.symbol(b'_PyThreadState_Current')
     if value is not None:
         holder = python.memory.fresh().word(value + elf_runtime.bias)
         if not holder or holder in tids:
             row.update(locked=bool(holder), holder_tid=tids.get(holder))
-    counter = elf_runtime.elf.symbol(b'gil_switch_number')
+    counter = elf_runtime.elf.symbol(b'gil_switch_number', deep=True)
     if counter is not None:
         row['switch_number'] = python.memory.fresh().word(counter + elf_runtime.bias)
-    condition = elf_runtime.elf.symbol(b'gil_cond')
-    row['address'] = condition + elf_runtime.bias if condition is not None else 0
+    condition = elf_runtime.elf.symbol(b'gil_cond', deep=True)
+    row['address'] = row['condition'] = condition + elf_runtime.bias if condition is not None else 0
     return row
 
 
 def head_36(memory, runtime):
     """3.6: where the pointer to the first interpreter is: interp_head, of .symtab only; in a stripped file sought among the
     variables: a word p with *(p) == 0 (no next), a thread t = *(p+8), and *(t+16) == p."""
-    value = runtime.elf.symbol(b'interp_head')
+    value = runtime.elf.symbol(b'interp_head', deep=True)
     if value is not None:
         return value + runtime.bias
     for segment in runtime.elf.segments:
@@ -8935,12 +9199,14 @@ WAIT_NAMES = (
 )
 
 
-def futex_word(task, tid, machine):
-    """Address of the futex that a thread sleeps on, or None: not in futex, running, or not ours to see."""
-    words = read_whole('%s/task/%d/syscall' % (task, tid), 400).split()
-    if len(words) == 9 and number(words[0]) == FUTEX_NUMBER.get(machine):
-        return number(words[1], 16)
-    return None
+def thread_call(pid, tid):
+    """The words of a thread's syscall file: [] where there is none to see, [b'running'] of one that runs."""
+    return read_whole('/proc/%d/task/%d/syscall' % (pid, tid), 400).split() if tid else []
+
+
+def futex_word(call, machine):
+    """Address of the futex that a thread sleeps on, or None."""
+    return number(call[1], 16) if len(call) == 9 and number(call[0]) == FUTEX_NUMBER.get(machine) else None
 
 
 def frame_words(python, view, frame, code):
@@ -9086,7 +9352,9 @@ def exits(python, view, frame, code, wanted):
     depth = min(live_depth(python, view, frame), code.stacksize, 200)
     if depth <= 0:
         return []
-    bottom = view.word(frame.address + layout.f_stack) if layout.f_stack >= 0 else frame.address + layout.f_locals + 8 * code.nlocals
+    bottom = frame.address + layout.f_locals + 8 * code.nlocals
+    if layout.f_stack >= 0:
+        bottom = view.word(frame.address + layout.f_stack)
     words = [word & ~7 for word in view.words(bottom, depth)]
     found = []
     for place, word in enumerate(words):
@@ -9242,20 +9510,23 @@ def python_stacks(pid, tids, deadline_s=2.0, max_threads=5000):
     """Stacks, GIL and lock waits of a CPython process as plain values, or None where it is none.
 
     {'version', 'free_threaded', 'file', 'interpreters': [id], 'error': '' or a sentence, 'threads': [...], 'gil': [...],
-     'missing_tids', 'reads', 'seconds'}. A thread: {'tid' (None: not found out), 'interpreter', 'frames': [(function, file,
-    line)] innermost first, 'moving', 'waits_gil', 'locks': [{'tid', 'kind', 'lock', 'address', 'owner_tid', 'owner_how',
-    'owner_frame'}]}. Two calls compare: a thread's frames, and each GIL's holder_tid and switch_number.
+     'reads', 'seconds'}. A thread: {'tid' (None: not found out), 'interpreter', 'frames': [(function, file,
+    line)] innermost first, 'moving', 'cut' (deeper than FRAME_LIMIT), 'waits_gil', 'locks': [{'tid', 'kind', 'lock',
+    'address', 'owner_tid', 'owner_how', 'owner_frame'}]}. Two calls compare: a thread's frames, and each GIL's holder_tid and switch_number.
     """
-    started = time.time()
+    started = time.monotonic()
     report = {'version': '', 'free_threaded': False, 'file': '', 'interpreters': [], 'error': '', 'threads': [], 'gil': [],
               'reads': 0, 'seconds': 0.0}
     task = live_task(pid)
     mappings = maps_of(task)
-    if not mappings:
-        return None
     try:
+        os.close(os.open(task + '/maps', os.O_RDONLY | os.O_CLOEXEC))
+        if not mappings:                                # a kernel thread, a zombie
+            return None
         memory = Memory(task, mappings, started + deadline_s)
     except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESRCH):
+            return None
         report['error'] = 'its memory cannot be read (%s)' % errno.errorcode.get(error.errno, error.errno)
         return report
     budget = memory.left[0]
@@ -9269,10 +9540,11 @@ def python_stacks(pid, tids, deadline_s=2.0, max_threads=5000):
     except Enough:
         report['error'] = 'reading its Python stacks took too long: what was read till then is shown'
     except (Unreadable, Torn):
-        report['error'] = 'its memory does not look like that of CPython %s, or cannot be read' % (report['version'] or 'of any known version')
+        report['error'] = 'its memory cannot be read, or is not laid out like that of CPython ' + (report['version'] or '3')
     finally:
         memory.close()
-    report.update(reads=budget - memory.left[0], seconds=round(time.time() - started, 4))
+    report.update(reads=budget - memory.left[0], seconds=round(time.monotonic() - started, 4),
+                  threads=join_interpreters(report['threads']))
     return report
 
 
@@ -9299,18 +9571,34 @@ def fill_report(report, memory, runtime, pid, tids, max_threads):
     native = native_threads(python, threads, numbers)
     report['gil'] = gil_report(python, address, runtime, found, native)
     rows = {}
-    stacks, moving, frames = {}, {}, {}
+    stacks, frames, futexes = {}, {}, {}
     for thread in threads:
-        rows[thread.state] = row = {'tid': native[thread.state], 'interpreter': thread.number, 'frames': [], 'moving': False,
-                                    'waits_gil': False, 'locks': []}
-        report['threads'].append(row)
-        stack, row['moving'] = thread_frames(python, thread.state)
-        stacks[thread.state] = stack or []
-        row['frames'] = frames[thread.state] = named_frames(python, stack or [])
-    add_waits(report, python, runtime, pid, threads, native, stacks, frames, rows)
+        call = thread_call(pid, native[thread.state])
+        futexes[thread.state] = futex_word(call, runtime.machine)
+        stacks[thread.state], moving = thread_frames(python, thread.state, len(call) < 2)
+        frames[thread.state] = named_frames(python, stacks[thread.state])
+        rows[thread.state] = {'tid': native[thread.state], 'interpreter': thread.number, 'frames': frames[thread.state],
+                              'moving': moving, 'cut': len(stacks[thread.state]) >= FRAME_LIMIT, 'waits_gil': False, 'locks': []}
+        report['threads'].append(rows[thread.state])
+    add_waits(report, python, threads, native, stacks, frames, rows, futexes,
+              lambda state: futex_word(thread_call(pid, native[state]), runtime.machine))
     for gil, again in zip(report['gil'], gil_report(python, address, runtime, found, native)):
         gil['steady'] = all(gil[name] == again[name] for name in ('address', 'locked', 'holder_tid', 'switch_number'))
-    report['threads'].sort(key=lambda row: (row['tid'] is None, row['tid'] or 0))
+
+
+def join_interpreters(rows):
+    """One row a thread, by tid: a thread that went from one interpreter into another has a state in each.
+
+    The later interpreter (the higher id) is the inner one: its frames come first.
+    """
+    found = collections.OrderedDict()
+    for row in sorted(rows, key=lambda row: (row['tid'] is None, row['tid'] or 0, -row['interpreter'])):
+        inner = found.setdefault(row['tid'] if row['tid'] is not None else -1 - len(found), row)
+        if inner is not row and row['frames']:
+            inner.update(frames=inner['frames'] + row['frames'], moving=inner['moving'] or row['moving'],
+                         waits_gil=inner['waits_gil'] or row['waits_gil'], locks=inner['locks'] or row['locks'],
+                         interpreter=inner['interpreter'] if len(inner['frames']) else row['interpreter'])
+    return list(found.values())
 
 
 def named_frames(python, stack):
@@ -9321,29 +9609,43 @@ def named_frames(python, stack):
     return found
 
 
-def add_waits(report, python, runtime, pid, threads, native, stacks, frames, rows):
-    """Who waits for a GIL, and for which lock. A thread must sleep on the same futex before and after the look."""
-    task = '/proc/%d' % pid
-    before = dict((thread.state, futex_word(task, native[thread.state], runtime.machine)) for thread in threads if native[thread.state])
-    waits = find_waits(python, stacks, before)
-    records = describe_locks(python, threads, stacks, waits, native, frames)
-    for state, tid in native.items():
-        if sleeps_on_gil(report['gil'], before.get(state), task, tid, runtime.machine):
-            rows[state]['waits_gil'] = True
-        elif state in records and futex_word(task, tid, runtime.machine) == before[state]:
-            rows[state]['locks'] = [records[state]]
+def add_waits(report, python, threads, native, stacks, frames, rows, futexes, again):
+    """Who waits for a GIL, and for which lock. A thread must sleep on the same futex before and after the look (`again`)."""
+    records = describe_locks(python, threads, stacks, find_waits(python, stacks, futexes), native, frames)
+    parked = set()
+    for gil in report['gil']:
+        parked |= musl_waiters(python.memory.fresh(), gil['condition'])
+    for state, row in rows.items():
+        if sleeps_on_gil(report['gil'], parked, row['tid'], futexes[state], lambda: again(state)):
+            row['waits_gil'] = True
+        elif state in records and again(state) == futexes[state]:
+            row['locks'] = [records[state]]
 
 
-def sleeps_on_gil(gils, futex, task, tid, machine):
+def musl_waiters(view, condition):
+    """Futex words of those who wait on a condition variable of musl: a list of nodes {prev, next, state, barrier} on their
+    stacks, its head at 8. glibc has a small number there, which leads nowhere."""
+    found = set()
+    try:
+        node = view.word(condition + 8) if condition else 0
+        while node > CACHE_PAGE and node + 20 not in found and len(found) < 5000:
+            found.add(node + 20)
+            node = view.word(node + 8)
+    except Unreadable:
+        pass
+    return found
+
+
+def sleeps_on_gil(gils, parked, tid, futex, again):
     """Whether a thread sleeps on a condition or mutex inside a GIL that another thread holds. Such a sleeper wakes every 5 ms
-    to ask for the GIL, so one that is just awake is asked again."""
+    to ask for the GIL, so one that is just awake is looked at again."""
     for gil in gils:
         for _ in range(4):
-            if gil['address'] and futex is not None and 0 <= futex - gil['address'] < GIL_SIZE:
+            if gil['address'] and futex is not None and (0 <= futex - gil['address'] < GIL_SIZE or futex in parked):
                 return True
             if tid is None or not gil['locked'] or gil['holder_tid'] == tid or futex is not None:
                 break
-            futex = futex_word(task, tid, machine)
+            futex = again()
     return False
 
 
@@ -9365,12 +9667,13 @@ def python_deadlocks(threads):
     return cycles
 
 
+LIBRARY_FILE = re.compile(r'^<frozen |/python3(\.\d+)?t?(/|\.zip)|(^|/)asyncio/\w+\.py$'
+                          r'|(^|/)(selectors|threading|queue|socket|ssl|subprocess)\.py$')
+
+
 def library_file(path):
     """Whether a file is of the standard library rather than the user's."""
-    return path.startswith('<frozen ') or ('site-packages' not in path and 'dist-packages' not in path
-                                           and re.search(r'/python3(\.\d+)?(/|\.zip)', path) is not None
-                                           or re.search(r'(^|/)(asyncio/\w+|selectors|threading|queue|socket|ssl|subprocess)\.py$', path)
-                                           is not None)
+    return LIBRARY_FILE.search(path) is not None and not re.search('site-packages|dist-packages', path)
 
 
 def python_summary(frames):
@@ -9415,7 +9718,7 @@ LockGroup = NamedTuple("LockGroup", [
     ("owner_how", str),       # which field told
     ("owner_state", str),     # 'live' 'self' 'gone' 'forked' 'elsewhere' 'none' (none is recorded) 'unknown'
     ("place", str), ("pi", bool), ("shared", bool), ("robust", bool), ("note", str),
-    ("owner_pid", int),       # of 'forked' and 'elsewhere', else None
+    ("owner_pid", int),       # of 'forked' and 'elsewhere'; of 'gone' where another process has that number; else None
     ("timed", tuple),         # those of the waiters that have a timeout
 ])
 
@@ -9558,7 +9861,7 @@ GLIBC_RWLOCK = {64: {"writer": 24, "shared": (28, 4), "flags": (48, 4), "zero": 
 RW_WRITE_PHASE, RW_WRITE_LOCKED, RW_READER_SHIFT = 1, 2, 3
 
 # glibc's pthread_cond_t: where the two __g_signals words and __wrefs are. The second row is glibc 2.42 on, which lost __g_refs.
-GLIBC_COND = (((40, 44), 36, 32, 24), ((32, 36), 28, 24, 16))     # __g_signals, __wrefs, __g1_orig_size, __g_size
+GLIBC_COND = (((40, 44), 36, 24, 16), ((32, 36), 28, 16, None))     # __g_signals, __wrefs, __g_size, __g_refs
 
 # glibc's struct pthread: the thread id, then the head of the robust list, whose futex_offset is a constant of the ABI
 # (__lock minus __list.__next). (offset of futex_offset from tid, its value, its size, offset of the list head)
@@ -9804,16 +10107,24 @@ def glibc_cond(wait, words):
         return Claim("condition", None, "", False, "")
     if wait.cmd != FUTEX_WAIT_BITSET:
         return None
-    for signals, wrefs_at, orig_at, size_at in GLIBC_COND:
-        for offset in signals:
+    for signals, wrefs_at, sizes_at, refs_at in GLIBC_COND:
+        for group, offset in enumerate(signals):
             base = wait.uaddr - offset
-            seq, wrefs = words.word(base, 8), words.u32(base + wrefs_at)
-            sizes = words.u32s(base + size_at, 2)
-            if seq is None or wrefs is None or sizes is None:
-                continue
-            if 1 <= wrefs >> 3 <= min(seq >> 1, TID_LIMIT) and bool(wrefs & 1) != wait.private and max(sizes) <= TID_LIMIT:
+            if cond_at(words, base, wrefs_at, sizes_at, refs_at and refs_at + 4 * group, wait.private):
                 return Claim("condition", None, "", False, "")
     return None
+
+
+def cond_at(words, base, wrefs_at, sizes_at, refs_at, private):
+    """Whether a condition variable with sleepers can be at `base`: as many sleepers as ever came or fewer, of which some, where glibc
+    still counted that (2 a sleeper), are in the group that this one waits for."""
+    seq, start, wrefs, sizes = words.word(base, 8), words.word(base + 8, 8), words.u32(base + wrefs_at), words.u32s(base + sizes_at, 2)
+    if seq is None or start is None or wrefs is None or sizes is None:
+        return False
+    refs = words.u32(base + refs_at) if refs_at else 2
+    sleepers = wrefs >> 3
+    return (1 <= sleepers <= min(seq >> 1, TID_LIMIT) and bool(wrefs & 1) != private and max(sizes) <= TID_LIMIT
+            and start >> 1 <= seq >> 1 and refs is not None and 1 <= refs >> 1 <= sleepers)
 
 
 def glibc_semaphore(wait, words):
@@ -10003,8 +10314,8 @@ def owner_abroad(claim, waits, scene):
     if pid and pid in scene.ancestors:
         return claim, tid, "forked", pid
     if pid:
-        claim = claim._replace(note="; ".join(n for n in (claim.note, "the number now belongs to process %d" % pid) if n))
-    return claim, None, "gone", None
+        claim = claim._replace(note="; ".join(n for n in (claim.note, "that number is a thread of process %d" % pid) if n))
+    return claim, None, "gone", pid or None
 
 
 # -- where a word lies
@@ -10314,25 +10625,31 @@ def decode_socketcall(call, data):
     return name, (struct.unpack_from("<%dI" % count, data) + (0,) * 6)[:6]
 
 
-def decode_ipc(args):
-    """(name, six arguments) of the call behind i386's ipc, or None. All is in registers but msgrcv's old form (version 0)."""
+def decode_ipc(args, words):
+    """(name, six arguments) of the call behind i386's ipc, or None. All is in registers but two of msgrcv's, whose old form (version 0)
+    has {buffer, type} in memory."""
     name, order = IPC_CALLS.get(args[0] & 0xffff, (None, ()))
-    if name is None or (name == "msgrcv" and args[0] >> 16 & 0xffff == 0):
-        return None
-    return name, (tuple(args[i] for i in order) + (0,) * 6)[:6]
+    if name == "msgrcv" and args[0] >> 16 & 0xffff == 0:
+        pair = words.u32s(args[4] & 0xffffffff, 2)
+        return pair and (name, (args[1], pair[0], args[2], pair[1], args[3], 0))
+    return name and (name, (tuple(args[i] for i in order) + (0,) * 6)[:6])
+
+
+# The calls of i386 that hide another one in memory: (argument that points to it, bytes of it).
+WRAPPERS = {"socketcall": (1, 24), "select": (0, 20), "ipc": (4, 8)}
 
 
 def unwrap(arch, name, args, memory):
     """(name, args) of the real call where i386 hides it in another: socketcall, ipc, the old select. As given if it cannot be told."""
-    if arch != "i386" or len(args) < 6:
+    if arch != "i386" or name not in WRAPPERS or len(args) < 6:
         return name, args
     words = Words(memory)
     inner = None
     if name == "socketcall":
         inner = decode_socketcall(args[0], words.upto(args[1] & 0xffffffff, 24))
     elif name == "ipc":
-        inner = decode_ipc(args)
-    elif name == "select":
+        inner = decode_ipc(args, words)
+    else:
         five = words.u32s(args[0] & 0xffffffff, 5)
         inner = five and ("_newselect", five + (0,))
     return inner or (name, args)
@@ -10383,7 +10700,7 @@ MEMORY_ARGUMENTS = {
 }
 TIMEOUT_MS = {"poll": 2, "epoll_wait": 3, "epoll_pwait": 3}     # a C int of milliseconds, below 0: for ever
 LOCK_COMMANDS = {6: "32", 7: "32", 12: "32 wide", 13: "32 wide", 14: "32 wide", 36: "32 wide", 37: "32 wide", 38: "32 wide"}
-SIZES = {"sigset": 8, "flock": 32}
+SIGSET_SIZE = 8
 UNITS = {"pollfds": (8, MOST_FDS), "sembuf": (6, 64), "waitv": (24, 128), "sockaddr": (1, 128)}
 
 
@@ -10391,20 +10708,29 @@ def memory_rows(arch, bits, name, args):
     """(what, address, length) of everything in memory that decoding this call needs, but the paths; a null pointer has length 0."""
     for what, pointer, count in MEMORY_ARGUMENTS.get(name.replace("_time64", ""), ()):
         addr = args[pointer] & ((1 << bits) - 1)
-        yield what, addr, memory_length(what, bits, name, args, count) if addr else 0
+        yield what, addr, memory_length(arch, bits, name, args, what, count) if addr else 0
 
 
-def memory_length(what, bits, name, args, count):
+def memory_length(arch, bits, name, args, what, count):
     if what in ("in", "out", "except"):
         return (min(max(signed(args[count]), 0), MOST_FDS) + 7) // 8
     if what in UNITS:
         size, most = UNITS[what]
         return size * min(args[count] & 0xffffffff, most)
     if what == "flock":
-        return SIZES[what] if args[1] & 0xffffffff in LOCK_COMMANDS else 0
-    if what in SIZES:
-        return SIZES[what]
+        form = flock_form(arch, bits, args)
+        return struct.calcsize(FLOCK_FORMATS[form]) if form else 0
+    if what == "sigset":
+        return SIGSET_SIZE
     return 2 * time_bits(what, bits, name) // 8
+
+
+def flock_form(arch, bits, args):
+    """The key of FLOCK_FORMATS for this fcntl command, None if it takes no struct flock."""
+    width = LOCK_COMMANDS.get(args[1] & 0xffffffff)
+    if width is None or bits == 64:
+        return width and "64"
+    return "%s %s" % (width, "i386" if arch == "i386" else "arm") if width == "32 wide" else width
 
 
 def time_bits(what, bits, name):
@@ -10419,12 +10745,11 @@ def wanted_memory(arch, bits, name, args, memory=None):
     """
     if name is None or len(args) < 6:
         return []
-    if arch == "i386" and name in ("socketcall", "select"):
-        row = (args[1], 24, "socketcall") if name == "socketcall" else (args[0], 20, "select")
-        name, args = unwrap(arch, name, args, memory)
-        if name in ("socketcall", "select"):
-            return [(addr, length, row[2]) for addr, length in page_pieces(row[0] & 0xffffffff, row[1])]
     name, args = unwrap(arch, name, args, memory)
+    if arch == "i386" and name in WRAPPERS:
+        pointer, size = WRAPPERS[name]
+        start = args[pointer] & 0xffffffff
+        return [(addr, length, name) for addr, length in page_pieces(start, size)] if start else []
     wanted = [(addr, length, what) for what, addr, length in memory_rows(arch, bits, name, args) if length]
     for _, pointer in PATH_ARGUMENTS.get(name, ()):
         wanted.append((args[pointer] & ((1 << bits) - 1), LONGEST_PATH, "path"))
@@ -10522,10 +10847,8 @@ def describe_sems(found, arch, bits, name, args, data, length):
 
 
 def describe_flock(found, arch, bits, name, args, data, length):
-    form = LOCK_COMMANDS.get(args[1] & 0xffffffff)
     if length:
-        form = "64" if bits == 64 else form + " " + arch if form.endswith("wide") else form
-        found["lock"] = decode_flock(data, form) if data and form in FLOCK_FORMATS else None
+        found["lock"] = decode_flock(data, flock_form(arch, bits, args)) if data else None
 
 
 def describe_signals(found, arch, bits, name, args, data, length):
@@ -10558,6 +10881,9 @@ WRITES = frozenset('write writev pwrite64 pwritev pwritev2 sendto sendmsg sendmm
                    'mq_timedsend'.split())
 POLLS = frozenset('poll ppoll select pselect6 _newselect ppoll_time64 pselect6_time64'.split())
 EPOLLS = frozenset('epoll_wait epoll_pwait epoll_pwait2'.split())
+# Calls on a path end at once, or wait in D: asleep in S for long, only FUSE keeps them.
+PATH_CALLS = frozenset('stat lstat newfstatat fstatat64 statx access faccessat faccessat2 readlink readlinkat unlink unlinkat '
+                       'mkdir mkdirat rename renameat renameat2 chdir statfs statfs64 getdents64 stat64 lstat64'.split())
 FILE_KINDS = frozenset('file dir deleted memfd shm'.split())
 FD_KIND_WAIT = {
     # kind of descriptor: (wait kind of a reader, of a writer)
@@ -10565,7 +10891,7 @@ FD_KIND_WAIT = {
     'socket': ('socket-read', 'socket-write'), 'tty': ('tty', 'tty'),
     'eventfd': ('event', 'event'), 'timerfd': ('event', 'event'), 'signalfd': ('event', 'event'),
     'inotify': ('event', 'event'), 'fanotify': ('event', 'event'), 'userfaultfd': ('event', 'event'),
-    'device': ('event', 'kernel'), 'mqueue': ('ipc', 'ipc'), 'anon': ('event', 'event')}
+    'pidfd': ('child', 'child'), 'device': ('event', 'kernel'), 'mqueue': ('ipc', 'ipc'), 'anon': ('event', 'event')}
 
 
 def process_bits(snap_bits, maps, threads):
@@ -10713,6 +11039,9 @@ def plain_call(arch, syscall):
 
 def call_wait(arch, call, kind, channel, state, fds):
     """wait_of by system call: the table's kind, else the descriptor's, else the channel's."""
+    if kind == 'fifo-open' and call.name in ('open', 'openat', 'openat2'):
+        writes = call.name != 'openat2' and call.args[1 if call.name == 'open' else 2] & 3 == 1
+        return Wait('fifo-write' if writes else 'fifo-open', 'syscall', channel, call)
     hint = call_kind(arch, call.name, call.args)
     fd_row = (fds or {}).get(call.fd) if call.fd is not None else None
     name = call.name
@@ -10734,6 +11063,8 @@ def call_wait(arch, call, kind, channel, state, fds):
         hint = 'file-lock'
     elif not hint:
         hint = kind
+    if hint in ('', 'kernel', 'disk') and state == 'S' and name in PATH_CALLS:
+        return Wait('fuse', 'syscall', channel or name, call, call.fd, sure=False)
     if hint in ('', 'kthread-idle'):
         hint = 'kernel' if state == 'D' else 'disk' if fd_row is not None and fd_row.kind in FILE_KINDS else 'unknown'
     return Wait(hint, 'syscall', channel or name, call, call.fd)
@@ -10813,6 +11144,7 @@ class Snapshot(NamedTuple):
     locks: Optional[list] = None
     names: Optional[dict] = None
     fd_sizes: Optional[dict] = None
+    replaced: Optional[list] = None
     host: Optional[dict] = None
     last_host: Optional[dict] = None
     gaps: Optional[dict] = None
@@ -10876,13 +11208,16 @@ def needs_stack(thread):
     """In D, or asleep where neither wait channel nor call tells: the kernel stack helps."""
     if thread.stat.state == 'D':
         return True
-    told = thread.syscall is not None and thread.syscall.kind == 'call'
-    return thread.stat.state in 'SI' and thread.wchan in ('0', None) and not told
+    return thread.stat.state in 'SI' and thread.wchan in ('0', None)
 
 
 def read_stacks(reader, pid, threads, most=32):
     """stack of the threads where it helps (root only); a first EACCES ends it."""
-    for tid in [tid for tid in threads if needs_stack(threads[tid])][:most]:
+    def telling(tid):
+        thread = threads[tid]
+        outside = thread.syscall is not None and thread.syscall.kind == 'outside'
+        return (thread.stat.state != 'D', not outside, tid != pid)
+    for tid in sorted([tid for tid in threads if needs_stack(threads[tid])], key=telling)[:most]:
         path = 'proc/%d/task/%d/stack' % (pid, tid)
         data = reader.read(path)
         if data is None:
@@ -11203,15 +11538,33 @@ def read_host(reader, cpuinfo=True):
     return host
 
 
-def machine(reader, host_cpuinfo, maps=None):
+def machine(reader):
     """The architecture that the kernel was of: never that of the replaying machine."""
-    told = reader.fact('arch', lambda: os.uname().machine)
-    if told is None:
-        data = reader.read('proc/sys/kernel/arch')
-        told = text(data).strip() if data else None
-    if told is None:
-        told = arch_from_maps(maps)
-    return arch_name(told) or told if told else None
+    told = (reader.fact('arch', lambda: os.uname().machine) or one_line(reader.read('proc/sys/kernel/arch'))
+            or arch_from_cpuinfo(reader.read('proc/cpuinfo') or b'') or arch_from_version(reader.read('proc/version') or b''))
+    return (arch_name(told) or told) if isinstance(told, str) else None
+
+
+def arch_from_cpuinfo(data):
+    """x86 has flags ('lm' is long mode); ARM of 64 bits says CPU architecture 8."""
+    fields = {}
+    for line in text(data[:65536]).split('\n'):
+        name, colon, value = line.partition(':')
+        if colon:
+            fields.setdefault(name.strip(), value.split())
+    if 'flags' in fields and 'vendor_id' in fields:
+        return 'x86_64' if 'lm' in fields['flags'] else 'i386'
+    if 'CPU implementer' in fields:
+        return 'aarch64' if fields.get('CPU architecture') in (['8'], ['AArch64']) else 'arm'
+    return None
+
+
+def arch_from_version(data):
+    """The name of the compiler in /proc/version, or of a Debian kernel."""
+    for word, arch in ((b'x86_64', 'x86_64'), (b'-amd64', 'x86_64'), (b'aarch64', 'aarch64'), (b'-arm64', 'aarch64')):
+        if word in data:
+            return arch
+    return None
 
 
 def arch_from_maps(maps):
@@ -11284,8 +11637,8 @@ def collect(reader, pid, seconds=1.0, full=False):
     read_first_threads(reader, pid, s)
     read_static(reader, pid, s, full)
     watch_threads(reader, pid, s, watch)
-    read_guarded(reader, pid, s)
     reader.at(0)
+    read_guarded(reader, pid, s)
     s['gaps'] = dict(reader.gaps)
     s.pop('base')
     return Snapshot(**s)
@@ -11299,7 +11652,7 @@ def read_cheap(reader, pid, s):
     s['page_size'] = positive(reader.fact('page_size', lambda: os.sysconf('SC_PAGE_SIZE')), 4096)
     s['status'] = parsed(parse_status, reader.read(base + 'status'))
     s['host'] = read_host(reader)
-    s['arch'] = machine(reader, s['host']['cpuinfo'])
+    s['arch'] = machine(reader)
     s['kernel'] = one_line(reader.read('proc/sys/kernel/osrelease')) or kernel_of_version(reader.read('proc/version'))
     s['hostname'] = reader.fact('hostname') or one_line(reader.read('proc/sys/kernel/hostname'))
     s['reader_ns'] = read_namespaces(reader, 'proc/self')
@@ -11389,6 +11742,9 @@ def watch_threads(reader, pid, s, watch):
     chosen = worth_watching(threads)
     looks = []
     read_mind(reader, pid, s)
+    s['exe'] = reader.link(s['base'] + '/exe')
+    if find_python((), s['exe'] or s['stat'].comm):
+        s['python'] = reader.ask('python', 'python_stacks', pid, sorted(threads), 1.5)
     due = watch.due
     for due_s in due[:-1]:
         if reader.live and time.monotonic() - watch.started > due_s + 0.6 * (watch.seconds / LOOKS):
@@ -11459,6 +11815,7 @@ def follow_chain(reader, pid, s, arch, most=32, depth=6):
                 pids |= child_waited(other, arch)
             others[other_pid] = other
     s['others'], s['holders'] = others, holders
+    find_lock_files(reader, s, arch)
 
 
 def find_owners(reader, pid, s, arch):
@@ -11474,6 +11831,23 @@ def find_owners(reader, pid, s, arch):
             status = parsed(parse_status, reader.read('proc/%d/status' % tid))
             s['tid_pids'][tid] = status_number(status, 'Tgid') if status else (
                 None if reader.gaps.get('proc/%d/status' % tid) in ('ENOENT', 'ESRCH') else False)
+
+
+def find_lock_files(reader, s, arch):
+    """Who holds a file lock that /proc/locks names no process for: an OFD lock, or a flock that
+    was passed on. Their fdinfo has a line for it."""
+    files = []
+    for thread in s['threads'].values():
+        name = call_name(arch, thread.syscall)
+        if name is None or call_kind(arch, name, thread.syscall.args) != 'file-lock':
+            continue
+        row = (s['fds'] or {}).get(blocked_fd(arch, name, thread.syscall.args))
+        inode = (row.info or {}).get('ino') if row is not None else None
+        if inode and row.target and not any(lock.pid and lock.pid > 0 and lock.pid in (s['others'] or {}) for lock in (s['locks'] or [])
+                                            if lock.inode == inode and not lock.blocked):
+            files.append((row.target, inode))
+    if files:
+        s['lockers'] = reader.ask('lockers', 'find_lockers', sorted(set(files)), 1.0, [os.getpid()], s['pid'])
 
 
 def first_others(s, threads, arch):
@@ -11522,19 +11896,55 @@ def read_diag(reader, s, waited):
 def read_guarded(reader, pid, s):
     """What may block on the target's mmap lock: last, in the guarded child."""
     base = s['base']
-    s['exe'] = reader.link(base + '/exe')
     s['argv'] = parsed(parse_cmdline, reader.read('proc/%d/cmdline' % pid))
     s['maps'] = parsed(parse_maps, reader.read(base + '/maps'))
     auxv = reader.read(base + '/auxv', 4096)
     s['bits'] = process_bits(auxv_bits(auxv) if auxv else None, s['maps'], s['threads'])
     if s['arch'] is None:
-        s['arch'] = machine(reader, s['host']['cpuinfo'], s['maps'])
+        s['arch'] = arch_from_maps(s['maps'])
     s['environ'] = parsed(parse_environ, reader.read(base + '/environ'))
     s['rollup'] = parsed(parse_smaps_rollup, reader.read(base + '/smaps_rollup'))
     s['names'] = reader.ask('users', 'user_names', pid, status_ids(s['status'], 'Uid'), status_ids(s['status'], 'Gid'))
     if find_python(s['maps'] or (), s['exe']):
-        tids = sorted(s['threads'])
-        s['python'] = reader.ask('python', 'python_stacks', pid, tids, 1.5)
+        s['last_python'] = reader.ask('last_python', 'python_stacks', pid, sorted(s['threads']), 1.5)
+    read_file_facts(reader, pid, s)
+
+
+def read_file_facts(reader, pid, s):
+    """Sizes of deleted files, and whether a deleted library was replaced: asked in the child, as
+    a file system that does not answer hangs the asker. Those that are known to hang are not asked."""
+    far = {row.id for row in s['mounts'] or () if can_hang(row.fstype)}
+    deleted = [fd for fd, row in sorted((s['fds'] or {}).items()) if row.deleted and (row.info or {}).get('mnt_id') not in far]
+    if deleted:
+        s['fd_sizes'] = reader.ask('fd_sizes', 'deleted_sizes', pid, deleted[:256])
+    libraries = sorted({row.path[:-10] for row in s['maps'] or () if row.path.endswith(' (deleted)') and 'x' in row.perms})
+    if libraries:
+        s['replaced'] = reader.ask('replaced', 'replaced_paths', pid, libraries[:64])
+
+
+def deleted_sizes(pid, fds):
+    """In the guarded child: {fd: bytes} of deleted regular files; a file that has a name yet is left out."""
+    sizes = {}
+    for fd in fds:
+        try:
+            found = os.stat('/proc/%d/fd/%d' % (pid, fd))
+        except OSError:
+            continue
+        if found.st_nlink == 0 and stat_module().S_ISREG(found.st_mode):
+            sizes[fd] = found.st_size
+    return sizes
+
+
+def replaced_paths(pid, paths):
+    """In the guarded child: those of the deleted paths at which there is a file again, as the target sees it."""
+    there = []
+    for path in paths:
+        try:
+            os.stat('/proc/%d/root%s' % (pid, path))
+            there.append(path)
+        except OSError:
+            continue
+    return there
 
 
 def status_ids(status, name):
@@ -11690,7 +12100,7 @@ def runtime_of(snap):
         for name, label, words, comms in RUNTIMES:
             if comm in comms:
                 return Runtime(name, label)
-    if any('ld-musl' in path for path in paths):
+    if any('ld-musl' in path or 'linux-musl' in path for path in paths):
         return Runtime('native', 'native (musl)')
     return Runtime('native', 'native')
 
@@ -11732,7 +12142,9 @@ def difference(after, before):
 def view_of(thread, snap, arch, helper):
     """Thread -> View."""
     wait = wait_of(thread, arch, snap.fds)
-    last_wait = wait_of(thread, arch, snap.fds, last=True) if thread.last_stat is not None else None
+    last_wait = None
+    if thread.last_stat is not None and (thread.last_syscall is not None or thread.last_wchan not in (None, '0')):
+        last_wait = wait_of(thread, arch, snap.fds, last=True)
     seconds = snap.watched_ms / 1000.0
     first, last = thread.stat, thread.last_stat
     user = percent(last and last.utime, first.utime, snap.clk_tck, seconds) if last else None
@@ -11798,7 +12210,8 @@ def fd_text(f, number_of_fd):
         return 'fd %d: %s' % (number_of_fd, socket_text(row.socket))
     if row.kind == 'eventpoll':
         members = (row.info or {}).get('epoll')
-        return 'fd %d: epoll%s' % (number_of_fd, ', watching %d fds' % len(members) if members is not None else '')
+        few = ': ' + ', '.join(fd_text(f, member['tfd'])[3:] for member in members if member['tfd'] != number_of_fd) if members and len(members) <= 3 else ''
+        return 'fd %d: epoll%s%s' % (number_of_fd, ', watching %d fds' % len(members) if members is not None else '', few)
     timer = (row.info or {}).get('timer') or {}
     if row.kind == 'timerfd' and timer.get('left_s') is not None:
         return 'fd %d: timerfd, fires in %.1f s' % (number_of_fd, timer['left_s'])
@@ -11855,12 +12268,9 @@ def link(snap):
     f.views = [view_of(thread, snap, f.arch, helper) for thread in (snap.threads or {}).values()]
     f.views = [with_details(f, view) for view in f.views]
     f.views = [view._replace(text=call_text(f, view)) for view in f.views]
-    f.by_tid = {view.tid: view for view in f.views}
-    f.living = [view for view in f.views if view.wait.kind != 'exit']
-    f.workers = [view for view in f.living if not view.helper] or f.living
-    f.groups = group_views(f.views)
-    link_locks(f)
+    f.views = [remote_file(f, view) for view in f.views]
     link_python(f)
+    link_locks(f)
     return f
 
 
@@ -11888,9 +12298,54 @@ def with_details(f, view):
     if call is None or call.name is None:
         return view
     details = describe(f.arch, f.snap.bits or 64, call.name, call.args, f.snap.words or {})
+    wait = view.wait
+    if details and details.get('name') not in (None, call.name):        # what i386's socketcall or ipc hides
+        name, args = details['name'], details['args']
+        call = Call(call.nr, name, args, '%s(%s)' % (name, format_args(f.arch, name, args)), blocked_fd(f.arch, name, args))
+        wait = call_wait(f.arch, call, wait.kind if wait.kind != 'unknown' else '', wait.name, view.state, f.snap.fds)
     call = call._replace(details=details, fds=tuple((details or {}).get('fds') or ()),
                          timeout_s=(details or {}).get('timeout_s'))
-    return view._replace(wait=poll_kind(f, view.wait._replace(call=call), f.snap.fds))
+    return view._replace(wait=poll_kind(f, wait._replace(call=call), f.snap.fds))
+
+
+REMOTE_KINDS = {'nfs': 'nfs', 'nfs4': 'nfs', 'cifs': 'nfs', 'smb3': 'nfs', 'smbfs': 'nfs', 'ceph': 'nfs', '9p': 'nfs', 'afs': 'nfs',
+                'fuse': 'fuse', 'fuseblk': 'fuse', 'virtiofs': 'fuse'}
+
+
+def remote_kind(mount):
+    """'fuse', 'nfs' or '' of a Mount."""
+    if mount is None:
+        return ''
+    return 'fuse' if mount.fstype.startswith('fuse.') else REMOTE_KINDS.get(mount.fstype, '')
+
+
+def remote_file(f, view):
+    """A page of a file on FUSE or NFS shows as a plain disk wait in D: its mount tells. In a page fault
+    the address is not known: a file of such a mount that is mapped is the likely one."""
+    wait = view.wait
+    if wait.kind not in ('disk', 'kernel') or view.state != 'D':
+        return view
+    fd = (f.snap.fds or {}).get(wait.fd) if wait.fd is not None else None
+    path = (wait.call.details or {}).get('path') if wait.call is not None else None
+    mount = fd_mount(f, fd)
+    if mount is None and path and path.startswith('/'):
+        mount = mount_of(path, f.snap.mounts or [])
+    kind = remote_kind(mount)
+    if kind:
+        return view._replace(wait=wait._replace(kind=kind))
+    if wait.call is None and wait.kind == 'disk':
+        for row in f.snap.maps or ():
+            kind = remote_kind(mount_of(row.path, f.snap.mounts or [])) if row.path.startswith('/') else ''
+            if kind:
+                return view._replace(wait=wait._replace(kind=kind, sure=False))
+    return view
+
+
+def fd_mount(f, fd):
+    """The mount that a descriptor is on: by mnt_id of fdinfo, else by path."""
+    if fd is None or not fd.target or fd.kind not in FILE_KINDS:
+        return None
+    return mount_of(fd.target, f.snap.mounts or [], (fd.info or {}).get('mnt_id'))
 
 
 def poll_kind(f, wait, fds):
@@ -11991,7 +12446,7 @@ def ns_tids(snap):
 def link_locks(f):
     """Lock groups with their owners, and the wait-for graph over them."""
     snap = f.snap
-    waits = futex_waits(f)
+    waits, f.group_of = futex_waits(f), {}
     f.waits = {wait.tid: wait for wait in waits}
     if not waits:
         return
@@ -11999,7 +12454,10 @@ def link_locks(f):
     stacks = {tid: thread.syscall.sp for tid, thread in snap.threads.items() if thread.syscall is not None and thread.syscall.sp}
     living = [view.tid for view in f.living]
     ancestors = tuple(stat.pid for stat, _ in snap.parents)
-    f.lock_groups = judge(waits, words, again, living, ns_tids(snap), snap.maps, stacks, ancestors, elsewhere_of(snap))
+    groups = judge(waits, words, again, living, ns_tids(snap), snap.maps, stacks, ancestors, elsewhere_of(snap))
+    told = {tid for group in f.python_groups for tid in group.waiters}
+    groups = [group._replace(waiters=tuple(tid for tid in group.waiters if tid not in told)) for group in groups]
+    f.lock_groups = f.python_groups + [group for group in groups if group.waiters]
     f.cycles, f.chains = wait_graph(f.lock_groups)
     f.group_of = {tid: group for group in f.lock_groups for tid in group.waiters}
 
@@ -12013,15 +12471,87 @@ def elsewhere_of(snap):
     return elsewhere
 
 
+PYTHON_LOCKS = {'Lock': 'threading.Lock', 'RLock': 'threading.RLock', 'Thread.join': 'join', 'import lock': 'import lock'}
+
+
+def python_report(f):
+    """The latest reading of the interpreter that brought threads, or None."""
+    for report in (f.snap.last_python, f.snap.python):
+        if isinstance(report, dict) and isinstance(report.get('threads'), (list, tuple)):
+            return report
+    return None
+
+
+def frames_of(report):
+    """{tid: ((function, file, line)...)}, innermost first."""
+    found = {}
+    for row in (report or {}).get('threads') or ():
+        if isinstance(row, dict) and isinstance(row.get('tid'), int):
+            found[row['tid']] = tuple(tuple(frame[:3]) for frame in row.get('frames') or () if len(frame) >= 3)
+    return found
+
+
 def link_python(f):
-    """Python's frames by tid."""
-    f.frames, f.gil = {}, None
-    python = f.snap.python
-    if not isinstance(python, dict):
-        return
-    for row in python.get('threads') or ():
-        if isinstance(row, dict) and row.get('tid') is not None:
-            f.frames[row['tid']] = [tuple(frame) for frame in row.get('frames') or ()]
+    """Python's frames by tid, and its locks in the same shape as those of C."""
+    f.python = python_report(f)
+    f.frames = frames_of(f.python)
+    f.first_frames = frames_of(f.snap.python) if isinstance(f.snap.python, dict) and f.snap.last_python else None
+    f.views = [view._replace(helper=True) if python_helper(f.frames.get(view.tid)) else view for view in f.views]
+    f.by_tid = {view.tid: view for view in f.views}
+    f.living = [view for view in f.views if view.wait.kind != 'exit']
+    f.workers = [view for view in f.living if not view.helper] or f.living
+    f.groups = group_views(f.views)
+    f.python_groups = []
+    table = collections.OrderedDict()
+    for row in (f.python or {}).get('threads') or ():
+        for lock in row.get('locks') or () if isinstance(row, dict) else ():
+            if isinstance(lock, dict) and lock.get('tid') in f.by_tid and lock.get('address'):
+                table.setdefault((lock['address'], lock.get('kind')), []).append(lock)
+    for (address, kind), locks in table.items():
+        f.python_groups.append(python_group(f, address, kind, locks))
+
+
+PYTHON_HELPERS = (('multiprocessing/pool.py', '_handle_'), ('multiprocessing/queues.py', '_feed'), ('concurrent/futures/process.py', 'run'),
+                  ('multiprocessing/resource_sharer.py', '_serve'), ('logging/handlers.py', '_monitor'), ('multiprocessing/managers.py', 'accepter'))
+
+
+def python_helper(frames):
+    """A thread of the standard library's own: the pool's that collects results, a queue's feeder."""
+    return any(file.endswith(end) and function.startswith(name) for function, file, _ in frames or () for end, name in PYTHON_HELPERS
+               if isinstance(file, str) and isinstance(function, str))
+
+
+def python_group(f, address, kind, locks):
+    """One Python lock with its waiters -> LockGroup. A Lock's owner was found on the value stack of
+    its 'with': likely, not proven; an RLock records it."""
+    waiters = tuple(lock['tid'] for lock in locks)
+    owner, how = locks[0].get('owner_tid'), locks[0].get('owner_how') or ''
+    state = 'none'
+    if kind in PYTHON_LOCKS:
+        state = ('self' if owner in waiters else 'live') if owner in f.by_tid else 'gone' if how == 'no such thread' else 'unknown'
+    frame = locks[0].get('owner_frame')
+    place = 'taken in %s (%s:%s)' % tuple(frame[:3]) if frame else ''
+    return LockGroup(address, PYTHON_LOCKS.get(kind, kind or 'lock'), waiters, owner if state in ('live', 'self') else None, None, how, state,
+                     place, False, False, False, '', None, ())
+
+
+def gil_held(f):
+    """(holder View, waiting Views) where one thread has held the GIL all the while and others want it, else None."""
+    last = (f.python or {}).get('gil') or ()
+    first = (f.snap.python or {}).get('gil') or () if isinstance(f.snap.python, dict) else ()
+    for row in last:
+        if not isinstance(row, dict) or not row.get('locked') or row.get('holder_tid') not in f.by_tid:
+            continue
+        before = [other for other in first if isinstance(other, dict) and other.get('address') == row.get('address')]
+        same = [other for other in before if other.get('holder_tid') == row['holder_tid'] and other.get('locked')
+                and other.get('switch_number') == row.get('switch_number')]
+        if before and not same or not f.watched_s and not row.get('steady'):
+            continue
+        waiting = [f.by_tid[thread['tid']] for thread in f.python['threads'] if isinstance(thread, dict) and thread.get('waits_gil')
+                   and thread.get('tid') in f.by_tid and thread['tid'] != row['holder_tid']]
+        if waiting:
+            return f.by_tid[row['holder_tid']], waiting
+    return None
 
 
 
@@ -12032,7 +12562,8 @@ STATE_SAYS = {'R': 'running', 'S': 'asleep', 'D': 'in uninterruptible sleep (D)'
 KIND_WORDS = {
     'futex': 'waits for a futex (a lock or condition)', 'epoll': 'waits in its event loop', 'poll': 'waits in poll or select',
     'sleep': 'sleeps for a time', 'signal': 'waits for a signal', 'child': 'waits for a child', 'vfork': 'waits for its vfork child',
-    'pipe-read': 'reads from a pipe', 'pipe-write': 'writes to a pipe that is full', 'fifo-open': 'opens a FIFO that nobody else has open',
+    'pipe-read': 'reads from a pipe', 'pipe-write': 'writes to a pipe that is full', 'fifo-open': 'opens a FIFO that nobody has open for writing',
+    'fifo-write': 'opens a FIFO that nobody has open for reading',
     'tty': 'waits for its terminal', 'socket-read': 'waits for data from a socket', 'socket-write': 'waits to send to a socket',
     'connect': 'waits for a connection', 'accept': 'waits for clients', 'file-lock': 'waits for a file lock',
     'ipc': 'waits for a semaphore or message queue', 'io-uring': 'waits for io_uring', 'aio': 'waits for asynchronous I/O',
@@ -12155,9 +12686,9 @@ def socket_end(f, fd):
 RANK = {code: rank for rank, code in enumerate('''
     ended zombie kernel-thread stopped traced frozen deadlock self-deadlock lock-orphaned cgroup-oom
     wait-fuse wait-nfs lock-held wait-memory wait-disk wait-vfork fd-exhausted accept-queue-full pids-limit wait-kernel
-    cpu-throttled cpu-starved lock-suspect wait-file-lock wait-connect wait-socket-write wait-pipe-write
+    cpu-throttled cpu-starved zombie-leader lock-suspect wait-file-lock wait-connect wait-socket-write wait-pipe-write
     wait-pipe-read wait-socket-read wait-ipc wait-child wait-event busy-kernel busy-user unread-input
-    close-wait-leak fd-leak fd-high memory-limit swapping signal-blocked wait-tty unreaped-children zombie-leader
+    close-wait-leak fd-leak fd-high memory-limit swapping signal-blocked wait-tty unreaped-children
     deleted-file deleted-exe stale-libs pressure
     event-loop-idle wait-accept idle-pool wait-io-uring wait-signal wait-sleep healthy'''.split())}
 SEVERITIES = ('critical', 'warning', 'note')
@@ -12382,7 +12913,8 @@ def rule_deadlock(f):
         views = [f.by_tid[tid] for tid in cycle.tids if tid in f.by_tid]
         if len(views) != len(cycle.tids):
             continue
-        confidence = 'likely' if cycle.timed else 'proven'
+        inferred = any('value stack' in f.group_of[tid].owner_how for tid in cycle.tids if tid in f.group_of)
+        confidence = 'likely' if cycle.timed or inferred else 'proven'
         behind = '; %s behind them' % people(cycle.behind) if cycle.behind else ''
         timed = ' One of the waits has a timeout, so it may end by itself.' if cycle.timed else ''
         if len(views) == 1:
@@ -12468,9 +13000,43 @@ def rule_lock_held(f):
         summary = '%s for %s of %s, which %s.' % (waits_word(max(behind, len(waiters))), article, name_of(view), doing(f, view))
         summary += chain_end(f, view)
         evidence = [row for group in groups[:2] for row in lock_evidence(f, group, steady_waiters(f, group)[:1])]
-        yield finding('lock-held', 'warning' if leader else 'critical', 'proven',
+        inferred = any('value stack' in group.owner_how for group in groups)
+        yield finding('lock-held', 'warning' if leader else 'critical', 'likely' if inferred else 'proven',
                       summary, evidence + wait_evidence(f, view), owner_next(f, view),
                       tids=[view.tid] + [waiter.tid for waiter in waiters], pids=chain_pids(f, view))
+
+
+def rule_gil(f):
+    """One thread of CPython has the GIL and does not give it up: a C extension that computes or
+    waits without releasing it. No other Python thread can run a line meanwhile."""
+    found = gil_held(f)
+    if found is None:
+        return
+    holder, waiting = found
+    yield finding('lock-held', 'critical', 'proven' if f.watched_s else 'likely',
+                  '%s for the GIL, held by %s in a C call (no Python progress in %.1f s): it %s.'
+                  % (waits_word(len(waiting)).replace('thread', 'Python thread', 1), name_of(holder), f.watched_s, doing(f, holder)),
+                  [Evidence('the GIL is locked by thread %d at both ends of the watch, and was not given up in between' % holder.tid, '%d/mem' % f.pid)]
+                  + wait_evidence(f, holder), stack_command(f, holder.tid), tids=[holder.tid] + [view.tid for view in waiting])
+
+
+def rule_event_loop_blocked(f):
+    """An asyncio loop runs its callbacks one after the other: one that waits or computes holds up all
+    others. The same frames below _run_once at both ends of the watch say so."""
+    for view in f.workers:
+        frames = f.frames.get(view.tid)
+        state, place = python_summary(frames) if frames else (None, None)
+        if state != 'blocked' or view.moved and view.wait.kind != 'running':
+            continue
+        if f.first_frames is not None and f.first_frames.get(view.tid) != frames:
+            continue
+        code = OUTWARD[view.wait.kind][0] if view.wait.kind in OUTWARD else 'wait-sleep' if view.wait.kind == 'sleep' else None
+        if code is None:
+            continue
+        yield finding(code, 'critical' if f.watched_s else 'warning', 'likely',
+                      'The asyncio event loop of %s is blocked at %s:%s in %s: it %s. No other task runs meanwhile.'
+                      % (name_of(view), place[1], place[2], place[0], doing(f, view)), wait_evidence(f, view),
+                      ['make that call asynchronous, or run it in a thread (asyncio.to_thread, run_in_executor)'], tids=[view.tid])
 
 
 def held_by_root(f):
@@ -12511,6 +13077,8 @@ def chain_of_view(f, view):
         pids = [row[0] for row in others]
     elif fd.kind == 'socket':
         pids = [pid for pid, _ in socket_end(f, fd) if pid != f.pid]
+    elif view.wait.kind == 'file-lock':
+        pids = [pid for pid in explain_file_lock(f, view, '')[4] if pid != f.pid]
     else:
         return ()
     return follow(f, pids[0]) if pids else ()
@@ -12536,28 +13104,38 @@ def rule_lock_suspect(f):
     workers share one condition looks the same: operation and value of the futex tell them apart."""
     if any(True for _ in rule_deadlock(f)):
         return
-    for waiters, group, sure in suspects(f):
-        elsewhere = [view for view in f.workers if view.wait.kind not in ('futex', 'exit')
-                     and view.tid not in {waiter.tid for waiter in waiters}]
-        busy = [view for view in elsewhere if view.wait.kind == 'running']
-        summary = '%s for one lock (futex %#x)' % (waits_word(len(waiters)), waiters[0].wait.call.args[0]) if (
-            waiters[0].wait.call and waiters[0].wait.call.args) else '%s in futex' % waits_word(len(waiters))
-        blamed = busy or elsewhere
-        if len(blamed) == 1:
-            summary += '; only %s is elsewhere and likely holds it: it %s.%s' % (
-                name_of(blamed[0]), doing(f, blamed[0]), chain_end(f, blamed[0]))
-        elif blamed:
-            summary += '; %s %s elsewhere, one of them may hold it.' % (people(len(blamed)), 'is' if len(blamed) == 1 else 'are')
-        else:
-            summary += ' and no other thread is at work: a lost unlock, or a deadlock.'
-        evidence = [Evidence('%s of %d in futex: %s' % (len(waiters), len(f.living), waiters[0].text or waiters[0].wait.name),
-                             f.source('syscall' if waiters[0].wait.by == 'syscall' else 'wchan', waiters[0].tid)),
-                    Evidence(suspect_reason(f, group), '%d/mem' % f.pid),
-                    still_evidence(f, waiters[0])]
-        for view in blamed[:2]:
-            evidence += wait_evidence(f, view)[:3]
-        yield finding('lock-suspect', 'critical' if len(waiters) * 2 >= len(f.workers) else 'warning', sure,
-                      summary, evidence, stack_command(f), tids=[view.tid for view in waiters + blamed[:1]])
+    rows = sorted(suspects(f), key=lambda row: -len(row[0]))
+    if not rows:
+        return
+    waiters, group, sure = rows[0]
+    everyone = [view for row in rows for view in row[0]]
+    tids = {view.tid for view in everyone}
+    elsewhere = [view for view in f.workers if view.wait.kind not in ('futex', 'exit') and view.tid not in tids]
+    blamed = [view for view in elsewhere if view.wait.kind == 'running'] or elsewhere
+    summary = suspect_summary(f, rows, everyone, blamed)
+    evidence = [Evidence('%d of %d in futex: %s' % (len(everyone), len(f.living), waiters[0].text or waiters[0].wait.name),
+                         f.source('syscall' if waiters[0].wait.by == 'syscall' else 'wchan', waiters[0].tid)),
+                Evidence(suspect_reason(f, group), '%d/mem' % f.pid), still_evidence(f, waiters[0])]
+    evidence += [Evidence('%s: %s' % (name_of(row[0][0]), row[0][0].text), f.source('syscall', row[0][0].tid)) for row in rows[1:4]]
+    for view in blamed[:2]:
+        evidence += wait_evidence(f, view)[:3]
+    yield finding('lock-suspect', 'critical' if len(everyone) * 2 >= len(f.workers) and (len(everyone) > 1 or len(f.views) == 1) else 'warning',
+                  sure, summary, evidence, stack_command(f), tids=[view.tid for view in everyone + blamed[:1]])
+
+
+def suspect_summary(f, rows, everyone, blamed):
+    """Who waits for how many locks, and who may hold them."""
+    call = rows[0][0][0].wait.call
+    word = ' (futex %#x)' % call.args[0] if call is not None and call.args else ''
+    what = ('one lock%s' % word if rows[0][1] is not None else 'a futex') if len(rows) == 1 else '%d different locks' % len(rows)
+    start = '%s for %s' % (waits_word(len(everyone)), what)
+    if len(blamed) == 1:
+        return start + '; only %s is elsewhere and likely holds it: it %s.%s' % (
+            name_of(blamed[0]), doing(f, blamed[0]), chain_end(f, blamed[0]))
+    if blamed:
+        return start + '; %s are elsewhere, one of them may hold it.' % people(len(blamed))
+    return start + (' and no thread is at work: it may be a deadlock.' if len(everyone) > 1 else
+                    ' and no other thread is at work: a lost unlock, or a deadlock.')
 
 
 def suspect_reason(f, group):
@@ -12585,30 +13163,42 @@ def suspects(f):
             yield waiters, None, 'possible'
 
 
-LOCK_KINDS = ('mutex', 'rwlock', 'stdio', 'lock')
-
-
 def suspect_confidence(f, group, waiters):
-    """'likely', 'possible' or None: is this word a lock at all?"""
+    """'likely', 'possible' or None: is this word a lock at all, and not an idle worker's?"""
     wait = f.waits.get(waiters[0].tid)
-    if wait is None:
+    if wait is None or group.kind == 'join':
         return None
-    known = group.kind
-    if known in ('condition', 'barrier', 'join') or known.startswith('condition'):
-        return None
-    if known == 'semaphore' or (wait.op & 0x7f in (0, 9) and wait.val == 0 and wait.realtime):
-        # CPython up to 3.12 makes its locks of semaphores: several on one word wait for one Lock
-        return 'likely' if f.runtime.name == 'python' and len(waiters) >= 2 else None
+    if len(f.views) == 1 and wait.private and not wait.timeout_ptr:
+        return 'likely'                 # the only thread, and nobody outside can wake a private futex: it is hung
+    if group in f.python_groups:
+        return 'likely' if group.kind in ('threading.Lock', 'threading.RLock', 'import lock') else None
     if f.runtime.name in ('jvm', 'node', 'go', 'dotnet'):
         return None
-    if any(word in known for word in LOCK_KINDS):
-        return 'likely'
-    mutex_like = wait.cmd in (0, 6, 9, 13) and (wait.val == 2 or wait.cmd in (6, 13) or wait.val & 0x80000000 and wait.val != 0xffffffff)
-    if not mutex_like:
+    if group.kind in ('condition', 'barrier') or group.kind.startswith('condition'):
         return None
-    if 'musl' in f.runtime.label and wait.val == 2 and len(waiters) < 2:
-        return None                 # musl's condition and join wait with the value 2 too
-    return 'likely' if len(waiters) >= 2 or known != 'unknown futex' else 'possible'
+    if group.kind == 'semaphore' or wait.cmd in (0, 9) and wait.val == 0 and wait.realtime:
+        return python_semaphore(f, waiters)
+    if any(word in group.kind for word in ('mutex', 'rwlock', 'stdio')):
+        return 'likely'
+    return word_confidence(f, group, wait, waiters)
+
+
+def python_semaphore(f, waiters):
+    """CPython to 3.12 makes its locks of semaphores: several on one word wait for one Lock, or are the idle
+    workers of an executor. Where its memory could not be read, a thread at work beside them decides."""
+    if f.runtime.name != 'python' or f.frames or len(waiters) < 2:
+        return None
+    return 'possible' if any(view.wait.kind == 'running' or view.wait.kind in OUTWARD for view in f.workers) else None
+
+
+def word_confidence(f, group, wait, waiters):
+    """By operation and value alone: 2 is a contended mutex of glibc, Rust and musl; musl's condition and join use it too."""
+    if group.kind == 'low-level lock' and len(waiters) < 2 and wait.cmd == 0:
+        return None                     # malloc's, Go's or musl's: one waiter alone may as well be parked
+    mutex_like = wait.val == 2 or wait.cmd in (6, 13) or (wait.val & 0x80000000 and wait.val != 0xffffffff)
+    if not mutex_like or ('musl' in f.runtime.label and wait.val == 2 and len(waiters) < 2):
+        return None
+    return 'likely' if len(waiters) >= 2 or group.kind != 'unknown futex' else 'possible'
 
 
 
@@ -12622,6 +13212,7 @@ OUTWARD = {
     'pipe-read': ('wait-pipe-read', 'warning', 'warning'),
     'pipe-write': ('wait-pipe-write', 'warning', 'critical'),
     'fifo-open': ('wait-pipe-read', 'warning', 'critical'),
+    'fifo-write': ('wait-pipe-write', 'warning', 'critical'),
     'child': ('wait-child', 'warning', 'warning'),
     'vfork': ('wait-vfork', 'critical', 'critical'),
     'file-lock': ('wait-file-lock', 'warning', 'critical'),
@@ -12685,6 +13276,9 @@ def wait_finding(f, code, kind, views):
                                           '%s of %d' % (people(len(views)), len(f.living)))
     verb = KIND_WORDS[kind] if len(views) == 1 or len(f.living) == 1 else 'are where each ' + KIND_WORDS[kind]
     what = ': %s' % view.text if view.text else ''
+    frames = f.frames.get(view.tid)
+    if frames:
+        what += ', at %s:%s in %s' % (frames[0][1], frames[0][2], frames[0][0])
     confidence = 'proven' if view.wait.by in ('syscall', 'stack') and f.watched_s else 'likely' if view.wait.sure else 'possible'
     if code == 'wait-kernel' and not view.wait.sure:
         confidence = 'likely'
@@ -12719,7 +13313,7 @@ def explain_pipe(f, view, severity):
                  % (side, mine, 'write to it or close it' if reads else 'read from it'))
         if caveat:
             words = 'Among the processes seen, only itself has the %s end (%s); %s.' % (side, mine, caveat)
-        return words, 'critical' if not caveat else severity, [Evidence('%s end: %s' % (side, mine), f.source('fd'))], [], []
+        return words, 'critical', [Evidence('%s end: %s' % (side, mine), f.source('fd'))], [], []
     if end.word == 'nobody':
         words = 'No other process that can be seen has the %s end' % side + ('; %s.' % caveat if caveat else '.')
         return words, severity, [], ['run procdoc as root: it then sees the descriptors of all processes'] if caveat else [], []
@@ -12737,7 +13331,8 @@ def explain_socket(f, view, severity):
         return explain_tcp(f, view, severity, fd, row, more)
     if row.proto == 'unix':
         return explain_unix(f, view, severity, fd, row, more)
-    return 'Nothing has arrived for it.', 'note', more, [], []
+    asked = row.remote and row.proto.startswith('udp') and not row.remote.endswith((':0', ':*'))
+    return 'Nothing has arrived for it.', severity if asked else 'note', more, [], []
 
 
 def explain_tcp(f, view, severity, fd, row, more):
@@ -12877,13 +13472,6 @@ def explain_disk(f, view, severity):
     return words.strip(), severity, more, ['dmesg | tail   (I/O errors, hung task messages)', 'python3 procdoc.py system'], []
 
 
-def fd_mount(f, fd):
-    """The mount that a descriptor is on: by mnt_id of fdinfo, else by path."""
-    if fd is None or not fd.target or fd.kind not in FILE_KINDS:
-        return None
-    return mount_of(fd.target, f.snap.mounts or [], (fd.info or {}).get('mnt_id'))
-
-
 def explain_remote_file(f, view, severity):
     """FUSE, NFS and their like: the server does not answer; the client only waits."""
     fd = (f.snap.fds or {}).get(view.wait.fd) if view.wait.fd is not None else None
@@ -12930,9 +13518,8 @@ def explain_fifo(f, view, severity):
     """open() of a FIFO waits until somebody opens its other end."""
     details = (view.wait.call.details or {}) if view.wait.call is not None else {}
     path = details.get('path')
-    flags = view.wait.call.args[2] if view.wait.call is not None and view.wait.call.name == 'openat' else None
-    side = 'a writer' if flags is None or flags & 3 == 0 else 'a reader'
-    return 'It opens the FIFO %s and waits for %s to open it.' % (path or '(path not readable)', side), severity, [], [], []
+    side = 'a writer' if view.wait.kind == 'fifo-open' else 'a reader'
+    return 'The FIFO is %s: open() returns when %s has opened it too.' % (path or 'not known (path not readable)', side), severity, [], [], []
 
 
 def explain_ipc(f, view, severity):
@@ -12949,7 +13536,7 @@ WAIT_EXPLAIN = {
     'pipe-read': explain_pipe, 'pipe-write': explain_pipe, 'socket-read': explain_socket, 'socket-write': explain_socket,
     'connect': explain_socket, 'child': explain_child, 'vfork': explain_vfork, 'file-lock': explain_file_lock,
     'disk': explain_disk, 'nfs': explain_remote_file, 'fuse': explain_remote_file, 'memory': explain_memory,
-    'userfault': explain_memory, 'kernel': explain_kernel, 'coredump': explain_kernel, 'fifo-open': explain_fifo, 'ipc': explain_ipc}
+    'userfault': explain_memory, 'kernel': explain_kernel, 'coredump': explain_kernel, 'fifo-open': explain_fifo, 'fifo-write': explain_fifo, 'ipc': explain_ipc}
 
 
 # --- idle
@@ -12962,11 +13549,12 @@ def rule_idle(f):
         return
     kinds = collections.Counter(view.wait.kind for view in f.workers)
     loops = [view for view in f.workers if view.wait.kind in ('epoll', 'poll')]
-    parked = [view for view in f.workers if view.wait.kind == 'futex']
+    locked = {tid for row in list(rule_lock_suspect(f)) + list(rule_gil(f)) for tid in row.tids} | owned_waiters(f)
+    parked = [view for view in f.workers if view.wait.kind == 'futex' and view.tid not in locked]
     sleepers = [view for view in f.workers if view.wait.kind == 'sleep']
     if loops:
         yield loop_finding(f, loops)
-    if parked and len(parked) + kinds['sleep'] + kinds['signal'] + kinds['epoll'] + kinds['poll'] + kinds['accept'] >= len(f.workers):
+    if parked and not locked and len(parked) + kinds['sleep'] + kinds['signal'] + kinds['epoll'] + kinds['poll'] + kinds['accept'] >= len(f.workers):
         yield idle_pool_finding(f, parked)
     if sleepers and len(sleepers) + len(parked) >= len(f.workers):
         view = sleepers[0]
@@ -12974,6 +13562,11 @@ def rule_idle(f):
                       '%s sleeps for a set time%s: a timer, not a hang.' % (
                           'It' if len(f.living) == 1 else name_of(view).capitalize(), ' (%s)' % view.text if view.text else ''),
                       wait_evidence(f, view), tids=[row.tid for row in sleepers[:50]])
+
+
+def owned_waiters(f):
+    """Threads that wait for a lock with a known owner: no idle worker."""
+    return {tid for group in f.lock_groups if group.owner_state not in ('none', 'unknown') and group.kind != 'join' for tid in group.waiters}
 
 
 def loop_finding(f, loops):
@@ -13019,15 +13612,19 @@ def rule_busy(f):
     of system calls or page faults. It may be honest work: the same stack twice says loop."""
     if not f.watched_s or f.snap.stat.is_kernel_thread:
         return
-    busy = [view for view in f.living if (view.cpu_pct or 0) >= 80]
+    busy = [view for view in f.living if burns(view)]
+    total = sum(view.cpu_pct or 0 for view in f.living)
+    if not busy and total >= 80 and len(f.living) > 1:
+        busy = [view for view in f.living if (view.cpu_pct or 0) >= 5]
     if not busy:
         return
     view = max(busy, key=lambda row: row.cpu_pct)
     kernel = (view.system_pct or 0) > (view.user_pct or 0)
     where = doing(f, view)
-    summary = '%s has used %.0f %% of a CPU for the whole watch, %s: %s.' % (
-        'It' if len(f.living) == 1 else name_of(view).capitalize(), view.cpu_pct,
-        'most of it in the kernel' if kernel else 'most of it in its own code',
+    verb = 'have' if len(busy) > 1 else 'has'
+    summary = '%s %s run for the whole watch (%.0f %% of a CPU), %s: %s.' % (
+        'It' if len(f.living) == 1 else name_of(view).capitalize() if len(busy) == 1 else people(len(busy)).capitalize() + ' together',
+        verb, sum(row.cpu_pct or 0 for row in busy), 'most of it in the kernel' if kernel else 'most of it in its own code',
         'a loop of system calls or page faults' if kernel else 'a loop, or honest work')
     if ' at ' in where:
         summary = summary[:-1] + where[where.index(' at '):] + '.'
@@ -13036,6 +13633,12 @@ def rule_busy(f):
     yield finding('busy-kernel' if kernel else 'busy-user', 'warning', 'proven', summary, evidence,
                   stack_command(f, view.tid) if not kernel else ['perf top -p %d   (or: strace -c -p %d)' % (f.pid, f.pid)],
                   tids=[row.tid for row in busy])
+
+
+def burns(view):
+    """It used what CPU it could get: 80 %, or was seen running each time and had to share."""
+    used = view.cpu_pct or 0
+    return used >= 80 or (used >= 5 and set(view.strip) <= {'R'})
 
 
 # --- descriptors
@@ -13086,12 +13689,16 @@ def leak_findings(f, groups, count, soft, evidence):
             more.append(Evidence('%d more were opened in %.1f s' % (grown, f.watched_s), f.source('fd')))
         yield finding('fd-leak', 'warning', 'likely', '%s descriptors are on one target, %s: opened and never closed?' % (words, group.target),
                       more + evidence[:1], ['ls -l /proc/%d/fd | tail   (the newest ones)' % f.pid])
-    for group in close_wait_groups(list(f.snap.fds.values()))[:1]:
-        if group.count >= 10 or (group.count >= 1 and group.count * 4 >= count):
-            yield finding('close-wait-leak', 'warning', 'proven' if group.count >= 10 else 'likely',
-                          '%s in CLOSE_WAIT %s: the peer has closed, this process has not. It forgot to close, or hangs before it.'
-                          % (people(group.count, 'connection'), group.target),
-                          [Evidence('%d in CLOSE_WAIT' % group.count, f.source('net/tcp')), ])
+    groups = close_wait_groups(list(f.snap.fds.values()))
+    closed = sum(group.count for group in groups)
+    if closed >= 10 or (closed and closed * 4 >= count):
+        where = ', most %s' % groups[0].target if groups[0].count * 2 > closed else ''
+        if len(groups) == 1:
+            where = ' ' + groups[0].target
+        yield finding('close-wait-leak', 'warning', 'proven' if closed >= 10 else 'likely',
+                      '%s in CLOSE_WAIT%s: the peer has closed, this process has not. It forgot to close, or hangs before it.'
+                      % (people(closed, 'connection'), where),
+                      [Evidence('%d in CLOSE_WAIT, fd %s' % (closed, ', '.join(map(str, groups[0].fds[:5]))), f.source('net/tcp'))])
 
 
 def leaky(group, count, soft):
@@ -13121,13 +13728,14 @@ def rule_accept_queue(f):
                 continue
         if not f.watched_s and not full:
             continue
-        yield finding('accept-queue-full', 'critical' if full else 'warning', 'proven' if full and backlog is not None else 'likely',
+        row_found = finding('accept-queue-full', 'critical' if full else 'warning', 'proven' if full and backlog is not None else 'likely',
                       '%s on %s wait%s to be accepted%s, and the process does not accept them.' % (
                           people(row.recv_q, 'connection'), row.local or row.path, 's' if row.recv_q == 1 else '',
                           ' (the queue of %d is full: new clients get no answer)' % backlog if full and backlog is not None
                           else ' (the queue is full)' if full else ''),
                       [Evidence('Recv-Q %d%s' % (row.recv_q, ' -> %s' % later.recv_q if later is not None else ''), f.source('net/' + row.proto))],
                       stack_command(f))
+        yield row_found if full else row_found._replace(rank=RANK['unread-input'])      # a symptom: the cause is what keeps it from accept
 
 
 def sorted_fds(f):
@@ -13147,6 +13755,7 @@ def rule_unread_input(f):
     if not f.watched_s:
         return
     later_rows = by_inode(f.snap.last_sockets)
+    read_now = {view.wait.fd for view in f.living if view.wait.kind == 'socket-read'}
     for fd in sorted_fds(f):
         row = fd.socket
         if row is None or row.state == 'LISTEN' or not row.recv_q or row.proto not in ('tcp', 'tcp6', 'udp', 'udp6', 'unix'):
@@ -13156,7 +13765,7 @@ def rule_unread_input(f):
             continue
         if row.state == 'CLOSE_WAIT' and row.recv_q <= 1:
             continue
-        if row.proto == 'unix':
+        if row.proto == 'unix' or fd.fd in read_now:
             continue
         yield finding('unread-input', 'warning', 'proven',
                       '%d bytes wait in fd %d (%s) and nothing has read them in %.1f s.' % (row.recv_q, fd.fd, socket_text(row), f.watched_s),
@@ -13175,7 +13784,9 @@ def rule_deleted(f):
                       'Its executable %s was deleted or replaced while it runs: the file on disk is not what runs.' % exe[:-10],
                       [Evidence('exe -> %s' % exe, f.source('exe'))],
                       ['restart it to run the new version', 'python3 procdoc.py recover %d exe -o /tmp/exe.%d' % (f.pid, f.pid)])
-    deleted = [fd for fd in (f.snap.fds or {}).values() if fd.deleted and held_for_good(fd)]
+    deleted = [fd for fd in (f.snap.fds or {}).values() if fd.deleted and not scratch(f, fd)]
+    if f.snap.fd_sizes is not None:
+        deleted = [fd for fd in deleted if fd.fd in f.snap.fd_sizes]
     if deleted:
         sizes = {fd.fd: (f.snap.fd_sizes or {}).get(fd.fd) for fd in deleted}
         total = sum(size for size in sizes.values() if size)
@@ -13189,10 +13800,12 @@ def rule_deleted(f):
                       ['python3 procdoc.py recover %d %d -o /tmp/recovered' % (f.pid, first.fd)])
 
 
-def held_for_good(fd):
-    """A deleted temporary file is how programs make scratch space: no fault in that."""
-    return not re.match(r'(/tmp/|/var/tmp/|/dev/shm/|/run/|/$|/\[|/memfd:|/SYSV|/dev/zero|/i915|/drm|/proc/)', fd.target or '/') \
-        or 'log' in (fd.target or '').lower()
+def scratch(f, fd):
+    """A small deleted file in a temporary folder is how programs make scratch space: no fault in that."""
+    size = (f.snap.fd_sizes or {}).get(fd.fd)
+    if re.match(r'.*/#\d+ \(deleted\)$', fd.target):
+        return True                     # O_TMPFILE: it never had a name
+    return fd.target.startswith(('/tmp/', '/var/tmp/', '/dev/shm/', '/run/')) and (size or 0) < 1 << 20
 
 
 def written(fd):
@@ -13210,7 +13823,7 @@ def size_text(size):
         size /= 1024
 
 
-NOT_STALE = ('/memfd:', '/dev/zero', '/SYSV', '/[aio]', '/dev/shm/', '/i915', '/drm', '/dev/', '/anon_hugepage', '/tmp/', '/var/tmp/')
+NOT_STALE = ('/memfd:', '/dev/zero', '/SYSV', '/[aio]', '/dev/shm/', '/i915', '/drm', '/dev/', '/anon_hugepage')
 
 
 def rule_stale_libs(f):
@@ -13221,13 +13834,21 @@ def rule_stale_libs(f):
     for row in f.snap.maps or ():
         if row.path.endswith(' (deleted)') and 'x' in row.perms and not row.path.startswith(NOT_STALE):
             path = row.path[:-10]
-            if path != exe and path not in stale:
+            if path != exe and path not in stale and replaced(f, path):
                 stale.append(path)
     if stale:
         yield finding('stale-libs', 'warning', 'proven',
                       '%s replaced on disk while in use (%s%s): restart it to use the new ones.' % (
                           '1 library was' if len(stale) == 1 else '%d libraries were' % len(stale), stale[0], ', ...' if len(stale) > 1 else ''),
                       [Evidence('mapped, but deleted: %s' % path, f.source('maps')) for path in stale[:3]])
+
+
+def replaced(f, path):
+    """A new file stands at the path. Where that could not be asked, a deleted library in a temporary folder is
+    taken for one that its program unpacked and removed itself (JNA, Netty)."""
+    if f.snap.replaced is not None:
+        return path in f.snap.replaced
+    return not path.startswith(('/tmp/', '/var/tmp/', '/run/'))
 
 
 # --- children, and the program's special cases
@@ -13260,7 +13881,7 @@ def rule_postgres(f):
 
 
 RULES = (rule_zombie, rule_zombie_leader, rule_kernel_thread, rule_stopped, rule_traced, rule_deadlock, rule_lock_orphaned,
-         rule_lock_held, rule_lock_suspect, rule_waits, rule_idle, rule_busy, rule_fds, rule_accept_queue, rule_unread_input,
+         rule_lock_held, rule_gil, rule_event_loop_blocked, rule_lock_suspect, rule_waits, rule_idle, rule_busy, rule_fds, rule_accept_queue, rule_unread_input,
          rule_deleted, rule_stale_libs, rule_unreaped, rule_postgres, rule_healthy)
 
 
@@ -13484,7 +14105,7 @@ def section_process(f):
 
 def runtime_version(f):
     """' 3.11.7' of Python."""
-    version = f.snap.python.get('version') if isinstance(f.snap.python, dict) else None
+    version = (f.python or {}).get('version')
     return ' %s' % version if version else ''
 
 
@@ -13578,12 +14199,10 @@ def section_threads(f):
     shown = 0
     groups = f.groups if not f.snap.full else [Group(group.key, (view,)) for group in f.groups for view in group.views]
     most = 10 ** 9 if f.snap.full else 18
-    yield Line('%-11s %-10s %6s %9s  %s' % ('threads', 'states', 'cpu', 'switches', 'name: what it does'), source='task/*/{stat,syscall,wchan,status}')
+    yield Line('%-11s %-10s %6s %8s  %s' % ('threads', 'states', 'cpu', 'switches', 'name: what it does'), source='task/*/{stat,syscall,wchan,status}')
     for group in groups[:most]:
         shown += len(group.views)
         yield group_line(f, group)
-        frames = [f.frames.get(view.tid) for view in group.views if f.frames.get(view.tid)]
-        del frames
     if shown < len(f.views):
         yield Line('... and %s in %d more groups (--full shows all)' % (people(len(f.views) - shown), len(groups) - most))
 
@@ -13602,9 +14221,9 @@ def group_line(f, group):
         what = 'running'
     idle = max([view.idle_s for view in views if view.idle_s is not None] or [0])
     ago = ', last ran %s ago' % duration(idle) if idle >= 2 else ''
-    return Line('%-11s %-10s %6s %9s  %s: %s%s%s' % (
+    return Line('%-11s %-10s %6s %8s  %s: %s%s%s' % (
         who, strip_text(first.strip), '%.1f%%' % sum(cpu) if cpu else '-', sum(switches) if switches else '-', name, what, ago,
-        '  [%s ...]' % ' '.join(str(view.tid) for view in views[:3]) if len(views) > 1 else ''), hang=43)
+        '  [%s ...]' % ' '.join(str(view.tid) for view in views[:3]) if len(views) > 1 else ''), hang=13)
 
 
 def strip_text(strip):
@@ -13614,8 +14233,8 @@ def strip_text(strip):
 
 def section_python(f):
     """Stacks of CPython's threads, equal ones folded, the odd one out first."""
-    python = f.snap.python
-    if not isinstance(python, dict):
+    python = f.python
+    if python is None:
         return
     if python.get('error'):
         yield Line('not shown: %s' % python['error'])
@@ -14092,6 +14711,1028 @@ def to_text_json(value):
     return json.dumps(clean(value), ensure_ascii=True, indent=1)
 
 
+
+# ---------------------------------------------------------------------------
+# The explain command: a word out of /proc, and what it means. An entry is plain data, for text and JSON alike:
+#   {'word': as asked, 'about': 'system call', 'title': one line, 'facts': [[label, sentence], ...]}
+# To explain another sort of word: write an _explain_NAME(word, arch) -> list of entries, and put it into EXPLAINERS where
+# its answer is most useful. It returns [] for words that are not of its sort.
+# ---------------------------------------------------------------------------
+
+# How a call of a wait kind blocks, for those who ask about the call.
+CALL_KIND_TEXTS = {
+    'futex': 'Waits until another thread wakes that address: a lock, condition, join, semaphore, pool.',
+    'epoll': 'Waits for a descriptor of the epoll set (members: tfd: lines in fdinfo), until the timeout. Idle event loops sit '
+             'here.',
+    'poll': 'Waits for one of the descriptors, until the timeout. Idle event loops sit here.',
+    'sleep': 'Waits for a time that it chose itself: not hung.',
+    'signal': 'Waits for a signal: normal for a master process.',
+    'child': 'Waits for a child to end: look at the child.',
+    'vfork': 'Waits, in state D, until the child executes a program or exits: look at the child.',
+    'socket-read': 'Waits for data on the socket: look at the peer. MSG_DONTWAIT does not wait.',
+    'socket-write': 'Waits for room in the buffers of the socket: the peer does not read, or the network loses what is sent.',
+    'connect': 'Waits for the other side to answer: dropped packets, or a full accept queue.',
+    'accept': 'Waits for a client: an idle server.',
+    'file-lock': 'Waits for a lock that another holds: /proc/locks says who.',
+    'ipc': 'Waits for the other user of the queue or semaphore. IPC_NOWAIT does not wait.',
+    'io-uring': 'Waits for completions; what blocks is in an iou-wrk thread, or is a poll.',
+    'aio': 'Waits for asynchronous disk I/O.',
+    'disk': 'Waits for the disk, or for the file server under it.',
+    'memory': 'Works on the memory map: waits (state D) if another task holds its lock (mmap_lock), or for memory.',
+    'exit': 'Ends; waits for a core dump, or in the kernel for what it had open.',
+    'kernel': 'Does not wait as a rule; else for a lock or a worker of the kernel.',
+    'event': 'Waits for something to be reported.',
+}
+# What the first argument says where the call's kind is open.
+_OPEN_KIND_TEXTS = {
+    'fd': 'What the descriptor is decides: pipe, socket, terminal, eventfd, file (look at /proc/PID/fd).',
+    'path': 'Quick as a rule. If it hangs: the file system under the path (NFS, FUSE, disk), or a directory lock.',
+}
+# What is worth knowing of single calls.
+CALL_NOTES = {
+    'futex': 'Same address in one process: same lock. 0x80 with val 2 is a mutex, 0x189 a condition, semaphore or rwlock, 0x109 '
+             'pthread_join.',
+    'restart_syscall': 'A sleep, poll or futex with a timeout that a stop, signal or tracer interrupted; which of them is lost: look '
+                       'at wchan.',
+    'fcntl': 'Only F_SETLKW and F_OFD_SETLKW wait: for a file lock. /proc/locks says who holds it.',
+    'fcntl64': 'Only F_SETLKW and F_OFD_SETLKW wait: for a file lock. /proc/locks says who holds it.',
+    'wait4': 'pid -1: any child; 0: any of its process group; below -1: any of group -pid. WNOHANG does not wait.',
+    'waitpid': 'pid -1: any child; 0: any of its process group; below -1: any of group -pid. WNOHANG does not wait.',
+    'poll': 'timeout in ms, -1: for ever. The descriptors are in memory at fds.',
+    'ppoll': 'timeout NULL: for ever. With 0 descriptors it is pause(), as glibc makes it on aarch64.',
+    'select': 'nfds is the highest descriptor + 1. With no sets it is a sleep.',
+    'pselect6': 'nfds is the highest descriptor + 1. With no sets it is a sleep. glibc makes select() so.',
+    'epoll_wait': 'timeout in ms, -1: for ever.',
+    'epoll_pwait': 'timeout in ms, -1: for ever.',
+    'open': 'Of a FIFO: waits for the other end. O_NONBLOCK does not wait.',
+    'openat': 'Of a FIFO: waits for the other end. O_NONBLOCK does not wait. AT_FDCWD: relative to the working directory.',
+    'close': 'Waits for: SO_LINGER on a socket, data not yet on an NFS server, a terminal that drains, a FUSE server.',
+    'clone': 'Waits only with CLONE_VFORK, in state D, for the child to exec or exit. aarch64 makes vfork so.',
+    'socketcall': 'All socket calls of i386 in one; the descriptor is the first word in memory at args.',
+    'ipc': 'All System V calls of i386 in one; first is the id of the queue or semaphore set.',
+    'ioctl': 'What it does is up to the driver. TCSBRK with 1 waits for a terminal to drain; KVM_RUN runs a guest.',
+    'flock': 'LOCK_NB does not wait.',
+    'fsync': 'Long waits: a slow disk, or a journal that many write to.',
+    'exit_group': 'Seen in D: the process dies slowly, because a thread or its memory is stuck.',
+    'execve': 'The other threads must end first; a program file on a dead mount hangs here.',
+    'sched_yield': 'Seen often with much CPU: it spins on a lock.',
+    'sendfile': 'Reads a file and writes a socket or pipe: waits for either.',
+    'read': 'fd 0 is standard input: a terminal, or a pipe from the one who started it.',
+    'write': 'fd 1 and 2 are its output: a full pipe there means that a log reader hangs.',
+    'getrandom': 'Waits only in early boot, until the generator is seeded; GRND_NONBLOCK does not.',
+    'clock_nanosleep': 'flags 0: for that long; TIMER_ABSTIME: until then. glibc makes sleep() so.',
+    'rt_sigtimedwait': 'sigwait(), sigwaitinfo() and sigtimedwait().',
+    'ptrace': 'The caller is the tracer.',
+    'mmap': 'fd -1: memory without a file.',
+    'io_getevents': 'min_nr is how many completions it waits for.',
+    'msgrcv': 'msgtyp 0: the first message; above 0: the first of that type; below 0: the lowest type up to it.',
+    'semop': 'The operations are in memory at sops; 0 waits for zero, a negative number for a post.',
+    'semtimedop': 'The operations are in memory at sops; 0 waits for zero, a negative number for a post. glibc makes semop() so.',
+}
+# What a link in /proc/PID/fd says: how it begins, what it is.
+FD_TARGETS = (
+    ('pipe:', 'a pipe; both ends have the same number: whoever else has it is at the other end'),
+    ('socket:', 'a socket; the number is the inode of /proc/PID/net/tcp, tcp6, udp, unix'),
+    ('anon_inode:[eventpoll]', 'an epoll set; fdinfo lists its members (tfd:)'),
+    ('anon_inode:[eventfd]', 'an eventfd: threads and processes wake each other by it; fdinfo has its counter'),
+    ('anon_inode:[timerfd]', 'a timer; fdinfo says when it will expire (it_value)'),
+    ('anon_inode:[signalfd]', 'signals to be read; fdinfo has the mask'),
+    ('anon_inode:inotify', 'watches of files; fdinfo lists them'),
+    ('anon_inode:[fanotify]', 'watches of files that may forbid their opening'),
+    ('anon_inode:[io_uring]', 'an io_uring; fdinfo has its queues'),
+    ('anon_inode:[pidfd]', 'a process; fdinfo says which (Pid:)'),
+    ('anon_inode:[userfaultfd]', 'page faults of a process; fdinfo: pending 1 means that one waits'),
+    ('anon_inode:[perf_event]', 'a performance counter'),
+    ('anon_inode:bpf', 'a BPF program or map'),
+    ('anon_inode:kvm', 'a virtual machine or CPU'),
+    ('anon_inode:', 'a kernel object without a file'),
+    ('/memfd:', 'memory as a file; (deleted) is normal there'),
+    ('/dev/pts/', 'a terminal'),
+    ('/dev/null', 'nothing: reads end at once, writes vanish'),
+)
+
+
+def entry(word, about, title, *facts):
+    """One answer. Facts are (label, sentence) pairs; those with an empty sentence are left out."""
+    return {'word': word, 'about': about, 'title': title, 'facts': [[label, said] for label, said in facts if said]}
+
+
+# -- system calls
+
+def _call_numbers(name):
+    """'x86_64 202, aarch64 98, i386 240, arm 240'; 'none' where an architecture has no such call."""
+    return ', '.join('%s %s' % (arch, 'none' if nr is None else nr)
+                     for arch, nr in ((arch, syscall_number(arch, name)) for arch in ARCHITECTURES))
+
+
+def _call_blocks(row):
+    """How a call waits, in a sentence."""
+    if row.kind:
+        return CALL_KIND_TEXTS.get(row.kind, '')
+    if row.name.startswith(('dup', 'lseek', '_llseek', 'epoll_c', 'signalfd', 'timerfd', 'eventfd', 'inotify_r')):
+        return 'It does not wait, as a rule.'
+    first = {'dirfd': 'path'}.get(row.args[0][1], row.args[0][1]) if row.args else ''
+    return _OPEN_KIND_TEXTS.get(first, 'It does not wait, as a rule.')
+
+
+def _call_facts(name, arch):
+    """The facts of a system call: numbers, arguments, how it waits."""
+    row = signature(name, arch)
+    shown = ', '.join(argument for argument, kind in row.args if kind != 'skip') if row else ''
+    return (('numbers', _call_numbers(name)),
+            ('arguments', '%s(%s)' % (name, shown) if row else 'not in this tool\'s table: see man 2 %s' % name),
+            ('waits', _call_blocks(row) if row else ''),
+            ('note', CALL_NOTES.get(name, '')))
+
+
+def _explain_call(word, arch):
+    """A system call by name: 'futex', 'sys_read', '__x64_sys_flock'."""
+    name = word[:-2] if word.endswith('()') else word
+    if all(syscall_number(each, name) is None for each in ARCHITECTURES):
+        return []
+    return [entry(word, 'system call', '%s: a system call' % name, *_call_facts(name, arch))]
+
+
+def _elsewhere(nr, arch):
+    """What the number is in the other architectures: the wrong table gives a wrong name."""
+    return ', '.join('%s %s' % (other, syscall_name(other, nr) or 'none') for other in ARCHITECTURES if other != arch)
+
+
+def _explain_number(word, arch):
+    """A bare decimal number: a system call, a signal, an errno."""
+    if not re.match(r'(0|[1-9]\d{0,9})$', word):
+        return []
+    nr = int(word)
+    found = [entry(word, 'wchan', 'wchan 0: no name given', ('means', WCHAN_ZERO))] if nr == 0 else []
+    name = syscall_name(arch, nr)
+    if name:
+        facts = list(_call_facts(name, arch))
+        facts.insert(1, ('elsewhere', '%d is: %s' % (nr, _elsewhere(nr, arch))))
+        found.append(entry(word, 'system call', '%d: system call %s (%s)' % (nr, name, arch), *facts))
+    elif any(syscall_name(other, nr) for other in ARCHITECTURES):
+        found.append(entry(word, 'system call', '%d: no system call of %s' % (nr, arch), ('elsewhere', _elsewhere(nr, arch))))
+    if 0 < nr <= 64:
+        found.append(_signal_entry(word, nr))
+    return found + _explain_errno(nr, arch, word)
+
+
+WCHAN_ZERO = ('The thread runs, or is a zombie; or you may not know (another user\'s process gives 0, not an error); or the kernel '
+              'cannot tell (most x86_64 kernels from 4.14 to 5.15). State and syscall decide.')
+
+
+# -- a line of /proc/PID/syscall
+
+_LINE = re.compile(r'(-?\d{1,10})((?:\s+0x[0-9a-fA-F]{1,16}){2,8})$')
+
+
+def _explain_line(word, arch):
+    """A line of /proc/PID/syscall, whole ('NR a1 .. a6 SP PC') or cut short."""
+    match = _LINE.match(word.strip())
+    if not match:
+        return []
+    nr, words = int(match.group(1)), [int(each, 16) for each in match.group(2).split()]
+    if nr < 0:
+        return [_outside_entry(word, words)]
+    if nr == 0 and not any(words):
+        return [entry(word, 'syscall line', 'a kernel thread', ('means', 'All zeros: kernel threads say so. It is no read(0).'))]
+    args, rest = words[:6], words[6:]
+    name = syscall_name(arch, nr)
+    registers = ', '.join('%s %#x' % pair for pair in zip(('stack pointer', 'program counter'), rest))
+    if not name:
+        return [entry(word, 'syscall line', 'system call %d, unknown on %s' % (nr, arch), ('elsewhere', _elsewhere(nr, arch)))]
+    return [entry(word, 'syscall line', '%s(%s)' % (name, format_args(arch, name, args)),
+                  ('means', 'blocked in system call %d of %s' % (nr, arch)), ('waits', _line_waits(arch, name, args)),
+                  ('futex', _futex_means(name, args)), ('note', '' if 'futex' in name else CALL_NOTES.get(name, '')),
+                  ('registers', registers), ('elsewhere', 'if the process is not %s: %s' % (arch, _elsewhere(nr, arch))))]
+
+
+def _outside_entry(word, words):
+    """'-1 SP PC': not in a system call."""
+    if not any(words):
+        return entry(word, 'syscall line', 'no system call: a zombie', ('means', 'It has ended (-1 0x0 0x0).'))
+    return entry(word, 'syscall line', 'blocked, but not in a system call',
+                 ('means', 'A page fault (userfaultfd, swap, a mapped file on FUSE or NFS, memory cgroup full), or a stop; on aarch64 '
+                           'any stopped, traced or frozen thread.'))
+
+
+def _line_waits(arch, name, args):
+    """How this very call waits: by its arguments where they decide."""
+    row = signature(name, arch)
+    kind = call_kind(arch, name, args)
+    descriptor = call_fd(arch, name, args)
+    said = CALL_KIND_TEXTS.get(kind, '') if kind else _call_blocks(row) if row else ''
+    if descriptor is not None and descriptor >= 0 and kind != 'memory':
+        said += ' The descriptor is %d: ls -l /proc/PID/fd/%d.' % (descriptor, descriptor)
+    return said.strip()
+
+
+def _futex_means(name, args):
+    """What the operation of a futex call is used for; '' for other calls."""
+    if name not in ('futex', 'futex_time64') or len(args) < 3:
+        return ''
+    op, val, timeout = args[1] & 0xffffffff, args[2] & 0xffffffff, args[3] if len(args) > 3 else 0
+    command = op & FUTEX_CMD_MASK
+    if command in (6, 13):
+        return 'a priority-inheritance mutex: the word at %#x holds the owner\'s tid' % args[0]
+    if op in (0x109, 0x0) and 2 < val < 0x400000:
+        return 'looks like pthread_join: waits for thread %d to end' % val
+    if op in (0x80, 0x0) and val & 0x80000000:
+        return 'a mutex that records its owner in the word (musl, or robust): %#x' % val
+    if op == 0x80 and val == 2:
+        return 'looks like a mutex that another thread holds; musl conditions look the same'
+    if op == 0x189 and val == 2 and timeout:
+        return 'looks like a mutex with a timeout'
+    if op in (0x189, 0x89) and val == 0:
+        return 'looks like a condition, semaphore or parked thread: whoever should wake it has not'
+    return FUTEX_OPS[command][2] if command < len(FUTEX_OPS) else ''
+
+
+def _explain_futex_op(word, arch):
+    """A futex operation, as a number (0x189) or a name (FUTEX_WAIT_BITSET_PRIVATE)."""
+    if re.match(r'0x[0-9a-fA-F]{1,3}$', word):
+        op = int(word, 16)
+    else:
+        op = _futex_number(word.upper())
+    if op is None or (op & FUTEX_CMD_MASK) >= len(FUTEX_OPS) or op & ~0x1ff:
+        return []
+    usual = {0x80: 'A mutex (glibc, Rust), barrier; musl uses it for conditions and semaphores too.',
+             0x189: 'glibc condition, semaphore, rwlock, timed mutex; Python locks; Java park.',
+             0x109: 'glibc pthread_join: val is the tid awaited.', 0x89: 'Rust mutex and park; the GIL of CPython (5 ms timeout).',
+             0x0: 'A lock shared between processes; pthread_join of old glibc.', 0x86: 'A priority-inheritance mutex.'}.get(op, '')
+    return [entry(word, 'futex operation', '%#x: %s' % (op, futex_op(op)), ('means', FUTEX_OPS[op & FUTEX_CMD_MASK][2]),
+                  ('bits', 'PRIVATE: threads of this process only. CLOCK_REALTIME: how the timeout counts.'), ('used by', usual))]
+
+
+def _futex_number(name):
+    """0x189 for FUTEX_WAIT_BITSET_PRIVATE|FUTEX_CLOCK_REALTIME; None for what is no futex operation."""
+    base, _bar, clock = name.partition('|')
+    private = base.endswith('_PRIVATE')
+    base = base[:-8] if private else base
+    for place, row in enumerate(FUTEX_OPS):
+        if row[0] == base:
+            return place | (FUTEX_PRIVATE if private else 0) | (FUTEX_REALTIME if clock == 'FUTEX_CLOCK_REALTIME' else 0)
+    return None
+
+
+# -- states, signals, errors
+
+def _explain_state(word, arch):
+    """A state letter, the kernel's word for it, or ps's STAT ('Ssl+')."""
+    match = re.match(r'([RSDTtZXxIPKW])([<NLsl+]*)$', word)
+    letters = match.group(1) if match else ''.join(row[0] for row in STATES if word.lower() == row[1] and row[0] != 'x')
+    found = []
+    for letter in letters:
+        row = state_row(letter)
+        modifiers = [text for flag, text in PS_FLAGS if match and flag in match.group(2)]
+        found.append(entry(word, 'state', '%s: state "%s"' % (letter, row[1]), ('means', row[2]), ('but', row[3]),
+                           ('ps adds', '; '.join(modifiers))))
+    return found
+
+
+def _signal_entry(word, nr):
+    _nr, name, action, source = SIGNALS[nr - 1]
+    return entry(word, 'signal', '%s: signal %d' % (name, nr), ('sent by', source), ('default', action),
+                 ('in a mask', '%016x' % (1 << (nr - 1))))
+
+
+def _explain_signal(word, arch):
+    """A signal by name: SIGTERM, sigterm, TERM (upper case, for there are calls named kill and pause)."""
+    if not word.upper().startswith('SIG') and not re.match(r'[A-Z][A-Z0-9]+([+-]\d+)?$', word):
+        return []
+    nr = signal_number(word)
+    return [_signal_entry(word, nr)] if nr else []
+
+
+def _explain_mask(word, arch):
+    """A signal mask as status prints it: 16 hexadecimal digits, or 0x and more than three."""
+    if not re.match(r'([0-9a-fA-F]{16}|0x[0-9a-fA-F]{4,16})$', word):
+        return []
+    names = signal_names(signal_mask(word))
+    notes = [said for name, said in (
+        ('SIGKILL', 'SIGKILL pending: it is to die, and its wait has not let it yet.'),
+        ('SIGTERM', 'SIGTERM in SigBlk or SigIgn: a polite kill has no effect; in SigCgt: it has a handler.')) if name in names]
+    return [entry(word, 'signal mask', '%s: signals' % word, ('signals', ' '.join(names) or 'none'), ('note', ' '.join(notes)),
+                  ('where', 'SigPnd, ShdPnd, SigBlk, SigIgn, SigCgt in status; bit 0 is signal 1.'))]
+
+
+def _explain_errno(word, arch, asked=None):
+    """An error by name or number."""
+    row = errno_row(word)
+    return [entry(asked or word, 'errno', '%s: error %d' % row[:2][::-1], ('means', row[2]))] if row else []
+
+
+# -- wait channels and finding codes
+
+def _explain_wchan(word, arch):
+    """A wait channel, or a line of /proc/PID/stack."""
+    row = wchan_row(word)
+    if not row or not re.match(r'[A-Za-z_]\w*$', row.name):
+        return []
+    kind = row.kind or 'open: the system call and its descriptor decide'
+    return [entry(word, 'wchan', '%s: a wait channel' % row.name, ('means', row.text), ('kind', kind))]
+
+
+def _explain_code(word, arch):
+    row = code_row(word.lower())
+    return [entry(word, 'finding', '%s: a finding (%s)' % row[:2], ('means', row[2]), ('do', row[3]))] if row else []
+
+
+# -- files and their fields
+
+def _explain_file(word, arch):
+    """A file of /proc: 'wchan', '/proc/45678/task/1/wchan', '45678/status', '/proc/loadavg', 'net/tcp'."""
+    path = re.sub(r'^/?proc/|^/', '', word.rstrip('/')) if '/' in word else word
+    own = re.sub(r'^(\d+|PID|self|thread-self|\$+)/(task/(\d+|TID)/)?', '', path, flags=re.I)
+    of_process, of_system = own != path or '/' not in word, own == path
+    found = []
+    row = proc_file_row(own.partition('/')[0]) if of_process else None
+    if row and (own == row[0] or row[0] in ('fd', 'fdinfo', 'ns', 'task', 'attr', 'map_files', 'net')):
+        found.append(_file_entry(word, row))
+    for system in PROC_SYSTEM:
+        tail = '/' not in word and system[0].endswith('/' + own)
+        if tail or system[0] == '/proc/' + own and (of_system or own.startswith('net/')):
+            found.append(_system_entry(word, system))
+    return found + (_explain_namespace(own[3:], arch) if own.startswith('ns/') else [])
+
+
+def _file_entry(word, row):
+    name, rights, danger, tells, use = row
+    return entry(word, 'file', '/proc/PID/%s' % name, ('tells', tells), ('in a hang', use if use != 'none' else ''),
+                 ('readable by', RIGHTS[rights]), ('danger', danger))
+
+
+def _system_entry(word, row):
+    name, danger, tells, use = row
+    return entry(word, 'file', name, ('tells', tells), ('in a hang', use if use != 'none' else ''), ('beware', danger))
+
+
+def _explain_field(word, arch):
+    """A field of status, stat, io or schedstat; also 'SigBlk: 0000000000004000' and 'State: D (disk sleep)', pasted whole."""
+    name, _colon, value = word.partition(':')
+    name, value, found = name.strip(), value.strip(), []
+    fold = not any(row[0] == name for row in STATUS_LINES + STAT_LINES)
+    for file_name, table in (('status', STATUS_LINES), ('stat', STAT_LINES), ('io', IO_FIELDS), ('schedstat', SCHEDSTAT_FIELDS)):
+        for place, row in enumerate(table, 1):
+            if row[0] == name or fold and row[0].lower() == name.lower():
+                where = 'field %d of /proc/PID/stat' % place if file_name == 'stat' else 'a line of /proc/PID/%s' % file_name
+                found.append(entry(word, 'field', '%s: %s' % (row[0], where), ('means', row[1])))
+    if found and re.match(r'(Sig|Shd)', name) and value:
+        found += _explain_mask(value, arch)
+    if found and name == 'State' and value:
+        found += _explain_state(value[:1], arch)
+    return found
+
+
+def _explain_namespace(word, arch):
+    name = word.partition(':')[0]
+    return [entry(word, 'namespace', '%s: a namespace' % row[0], ('isolates', row[1]),
+                  ('compare', 'ls -l /proc/PID/ns/%s: equal numbers mean the same one' % row[0]))
+            for row in NAMESPACE_ROWS if row[0] == name]
+
+
+def _explain_limit(word, arch):
+    """A resource limit by any of its names: NOFILE, RLIMIT_NOFILE, nofile, 'Max open files', -n."""
+    bare = re.sub(r'^RLIMIT_', '', word.upper())
+    return [entry(word, 'limit', 'RLIMIT_%s: "%s", ulimit %s' % (row[1], row[0], row[2]), ('at the limit', row[3]),
+                  ('see', '/proc/PID/limits; prlimit changes it in the living process'))
+            for row in RLIMIT_WORDS if bare == row[1] or word.lower() == row[0].lower() or word == row[2]]
+
+
+# -- sockets, descriptors, scheduling, flags
+
+def _explain_socket_state(word, arch):
+    """A TCP state: CLOSE_WAIT, or the hexadecimal st of net/tcp with its leading zero: 08, 0A."""
+    value = int(word, 16) if re.match(r'0[0-9a-fA-F]$', word) else None
+    name = re.sub(r'^TCP_', '', word.upper().replace('-', '_'))
+    return [entry(word, 'tcp state', '%02X: TCP state %s' % (nr, row[0]), ('means', row[1]))
+            for nr, row in sorted(TCP_STATE_ROWS.items()) if nr == value or row[0] == name]
+
+
+def _explain_target(word, arch):
+    """A link of /proc/PID/fd."""
+    for start, meaning in FD_TARGETS:
+        if word.startswith(start):
+            return [entry(word, 'descriptor', '%s: what a descriptor is' % word, ('means', meaning))]
+    return []
+
+
+def _explain_policy(word, arch):
+    return [entry(word, 'policy', '%s: scheduling policy %d' % (row[0], nr), ('means', row[1]))
+            for nr, row in sorted(SCHED_POLICIES.items()) if row[0] == word.upper()]
+
+
+def _explain_flags(word, arch):
+    """Octal open flags as fdinfo prints them (0100002), or a flag by name: O_CLOEXEC, CLONE_VFORK, PF_KTHREAD, MSG_PEEK."""
+    if re.match(r'0[0-7]{3,11}$', word):
+        return [entry(word, 'flags', '%s: open flags (%s)' % (word, arch), ('means', open_flags(arch, word)),
+                      ('where', 'flags: in fdinfo, octal; they differ between x86 and ARM'))]
+    name = word.upper()
+    if name.startswith(('O_', 'F_')) or name == 'FASYNC':
+        return _named_open_flag(word, name)
+    found = [entry(word, 'flags', '%s: bit %#x of a task\'s flags (stat field 9)' % (row[1], row[0]), ('means', row[2]))
+             for row in TASK_FLAGS if row[1] == name]
+    return found + [entry(word, 'flags', '%s: %#x, a flag of a call\'s argument' % (name, bit), ('of', _flag_users(table)))
+                    for table in sorted(FLAG_SETS) for bit, each in FLAG_SETS[table] if each == name]
+
+
+def _named_open_flag(word, name):
+    values = [(arch, bit) for arch in ('x86_64', 'aarch64') for bit, each in open_flag_table(arch) if each == name]
+    if values:
+        shown = ', '.join('%s 0%o' % ('x86' if arch == 'x86_64' else 'ARM', bit) for arch, bit in values)
+        return [entry(word, 'flags', '%s: a flag of open' % name, ('octal', shown))]
+    found = [nr for nr in range(1100) if value_name('fcntlcmd', nr) == name]
+    return [entry(word, 'flags', '%s: fcntl command %d (%#x)' % (name, nr, nr),
+                  ('waits', 'for a file lock' if name in ('F_SETLKW', 'F_SETLKW64', 'F_OFD_SETLKW') else 'no')) for nr in found]
+
+
+def _flag_users(table):
+    """The calls that take flags of a table."""
+    signature('read')
+    users = sorted({row.name for row in _signatures.values() if any(kind == table for _argument, kind in row.args)})
+    return ', '.join(users[:8])
+
+
+# In the order in which their answers are shown. A line of /proc/PID/syscall comes first: nothing else looks like it.
+EXPLAINERS = (
+    _explain_line, _explain_code, _explain_state, _explain_mask, _explain_futex_op, _explain_socket_state, _explain_number,
+    _explain_file, _explain_call, _explain_signal, _explain_errno, _explain_wchan, _explain_field, _explain_limit,
+    _explain_namespace, _explain_target, _explain_policy, _explain_flags,
+)
+
+
+def explain_word(word, arch):
+    """All the entries of one word, the most useful first; [] when nothing is known of it."""
+    bare = word.strip().rstrip(':')
+    found = []
+    for explainer in EXPLAINERS if bare else ():
+        found += [each for each in explainer(bare, arch) if each not in found]
+    for each in found:
+        each['word'] = word
+    return found
+
+
+def explain_words(words, arch=None):
+    """The entries of all words; a word of which nothing is known has an entry about 'unknown'. Several words that are a
+    line of /proc/PID/syscall, or the name of a limit, are taken as one."""
+    arch = arch_name(arch) if arch_name(arch) in ARCHITECTURES else 'x86_64'
+    whole = ' '.join(words)
+    if len(words) > 1 and (_explain_line(whole, arch) or _explain_limit(whole, arch)):
+        words = [whole]
+    found = []
+    for word in words:
+        found += explain_word(word, arch) or [_unknown_entry(word)]
+    return found
+
+
+def explain_status(entries):
+    """Exit status: 2 when nothing at all was understood."""
+    return 0 if any(each['about'] != 'unknown' for each in entries) else 2
+
+
+def _known_words():
+    """Every word that has an answer by name: what a misspelt one is compared with."""
+    known = [row[0] for table in (CODES, PROC_FILES, STATUS_LINES, STAT_LINES, IO_FIELDS, NAMESPACE_ROWS) for row in table]
+    known += [row[1] for table in (SIGNALS, ERRNOS, RLIMIT_WORDS) for row in table]
+    known += [name for arch in ARCHITECTURES for name in syscalls(arch).values()]
+    known += [row[0].rsplit('/', 1)[-1] for row in PROC_SYSTEM] + [row[0] for row in TCP_STATE_ROWS.values()]
+    known += [name for _kind, names, _text in WCHANS for name in names.split() if not name.endswith('*')]
+    return known
+
+
+def _unknown_entry(word):
+    import difflib              # 10 ms of start-up that only a misspelt word pays for
+    names = {}
+    for known in _known_words():
+        names.setdefault(known.lower(), known)
+    close = difflib.get_close_matches(word.strip().lower(), sorted(names), 3, 0.7) if len(word) < 60 else []
+    return entry(word, 'unknown', '%s: not known' % word, ('close', ', '.join(names[each] for each in close)))
+
+
+def format_explain(entries):
+    """The entries as lines of at most 80 columns, whatever the words were."""
+    import textwrap
+    lines = []
+    for each in entries:
+        lines += [''] if lines else []
+        lines += textwrap.wrap(safe(each['title'], 300), 80, subsequent_indent='    ') or ['']
+        for label, said in each['facts']:
+            lines += textwrap.wrap(safe(said, 2000), 80, initial_indent='  %-13s' % label, subsequent_indent=' ' * 15)
+    return lines
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# CAPTURE SCRIPT: what `capture-script` prints: a capture from where there is no Python, by a shell and five applets.
+# A read that may wait for the target's mmap lock runs in a child of its own, which is killed after some seconds and not
+# waited for. Links are read by tar, with lstat and readlink alone: a dead mount behind a descriptor cannot hang it, ln is
+# not needed, and ten thousand descriptors cost one process. A file that fails leaves a line in meta.json, never an empty file.
+# ----------------------------------------------------------------------------------------------------------------------
+
+CAPTURE_SCRIPT = r'''#!/bin/sh
+# Saves what /proc says of hung processes, for procdoc to diagnose elsewhere. It reads; it writes only to a new folder of its own,
+# which it removes, and signals only its own children. It needs cat, ls, mkdir, rm and tar as busybox has them.
+#     python3 procdoc.py capture-script | kubectl exec -i POD -- sh -s PID [PID...] > snap.tar
+#     python3 procdoc.py --root snap.tar PID
+# SECRETS: command lines are copied as they are. The environment is left out unless PROCDOC_ENVIRON=1 is set.
+
+LC_ALL=C; export LC_ALL; umask 077
+MOVING='stat status schedstat io wchan syscall'         # read twice, for the process and for each of its threads
+ONCE='comm limits cgroup mountinfo oom_score oom_score_adj statm sched stack personality auxv uid_map gid_map'
+NET='tcp tcp6 udp udp6 unix raw raw6 netlink packet snmp netstat sockstat dev'
+SYSTEM='stat uptime loadavg meminfo version cpuinfo cmdline locks vmstat swaps interrupts pressure/cpu pressure/memory pressure/io
+  sysvipc/sem sysvipc/msg sysvipc/shm sys/kernel/osrelease sys/kernel/arch sys/kernel/hostname sys/kernel/pid_max sys/kernel/threads-max
+  sys/kernel/hung_task_timeout_secs sys/kernel/yama/ptrace_scope sys/fs/file-max sys/fs/file-nr sys/fs/nr_open sys/vm/max_map_count
+  sys/vm/overcommit_memory sys/vm/swappiness sys/net/core/somaxconn sys/net/ipv4/ip_local_port_range'
+CGROUP='cgroup.type cgroup.events cgroup.freeze cpu.max cpu.weight cpu.stat cpu.pressure cpu.cfs_quota_us cpu.cfs_period_us cpu.shares
+  memory.current memory.high memory.max memory.peak memory.events memory.stat memory.pressure memory.swap.current memory.swap.max
+  memory.usage_in_bytes memory.limit_in_bytes memory.memsw.usage_in_bytes memory.memsw.limit_in_bytes memory.failcnt memory.oom_control
+  io.pressure pids.current pids.max pids.events freezer.state freezer.self_freezing freezer.parent_freezing cpuset.cpus.effective'
+
+say() { echo "procdoc: $*" >&2; }
+miss() { # PATH WHY: a gap, as a line of meta.json
+    case $2 in *denied*) e=EACCES ;; *permitted*) e=EPERM ;; *'such proc'*) e=ESRCH ;; *'such file'*) e=ENOENT ;; *nvalid*) e=EINVAL ;;
+        TIMEOUT) e=TIMEOUT ;; *' space '*) e=ENOSPC; [ -n "$full" ] || say "$2"; full=1 ;; *) e=EIO ;; esac
+    case $1 in *[!A-Za-z0-9_./:,@+-]*) ;; *) gaps="$gaps${gaps:+,}
+  {\"path\": \"$1\", \"error\": \"$e\"}" ;; esac
+}
+get() { # PATH [FOLDER/]: one file as the kernel prints it
+    to=$work/snap/${2-}$1; [ -d "${to%/*}" ] || mkdir -p "${to%/*}"
+    why=$(cat "/$1" 2>&1 >"$to") || { rm -f "$to"; [ -n "${2-}" ] || miss "$1" "$why"; }
+}
+late() { # PATH: the same for what may hang: started here, and looked at by collect
+    to=$work/snap/$1; mkdir -p "${to%/*}"; n=$((n + 1)); late="$late $n,$1"
+    case $1 in */exe) tar -cf "$to" -C / "$1" 2>"$work/why.$n" & ;; *) cat "/$1" >"$to" 2>"$work/why.$n" & ;; esac
+    late="$late,$!"
+}
+runs() { pp=; read -r _ _ s pp _ 2>/dev/null <"/proc/$1/stat"; [ "$pp" = $$ ] && [ "$s" != Z ]; }
+collect() {
+    for job in $late; do
+        n=${job%%,*}; child=${job##*,}; path=${job#*,}; path=${path%,*}; to=$work/snap/$path
+        while runs "$child" && [ $patience -gt 0 ]; do patience=$((patience - 1)); pause; done
+        if runs "$child"; then kill -9 "$child"; rm -f "$to"; miss "$path" TIMEOUT; say "/$path could not be read in time"
+        elif ! wait "$child"; then why=; read -r why <"$work/why.$n"; rm -f "$to"; miss "$path" "$why"
+        else case $path in */exe) (cd "$work/snap" && tar -xf "$path") ;; esac; fi    # in the place of its archive
+    done
+}
+pause() { # one second, also where there is no sleep
+    sleep 1 2>/dev/null && return
+    read -r a _ </proc/uptime; b=$a; while [ $((${b%.*} - ${a%.*})) -lt 2 ]; do read -r b _ </proc/uptime; done
+}
+links() { (cd / && tar -cf - "$@" 2>/dev/null) | (cd "$work/snap" && tar -xf - 2>/dev/null); }
+field() { while read -r k v; do [ "$k" != "$2:" ] || { echo "$v"; break; }; done 2>/dev/null <"/proc/$1/status"; }
+look() { # PID [FOLDER/]
+    for t in "/proc/$1" "/proc/$1/task/"*; do for f in $MOVING; do get "${t#/}/$f" "${2-}"; done; done
+}
+fds() { # PID or PID/task/TID
+    d=proc/$1/fd; why=$(ls "/$d" 2>&1) || { miss "$d" "$why"; return; }
+    mkdir -p "$work/snap/$d"; [ -n "$why" ] || return
+    (cd / && links "$d"/*)
+    set -- "/$d"info/* "$work/snap/$d"/*; for f; do :; done
+    [ -h "$f" ] || { rm -rf "$work/snap/$d"; miss "$d" denied; return; }
+    i=0; for f in "/$d"info/*; do i=$((i + 1)); [ $i -le 2000 ] || { say "$d: details of the first 2000 only"; break; }; get "${f#/}"; done
+}
+cgroups() { # PID FILES [FOLDER/]: of its control groups and all their ancestors, v1 and v2, as far as they can be seen from here
+    while IFS=: read -r _ names path; do
+        case $names in name=*) continue ;; esac; case $path in *..*) path= ;; esac
+        for d in "$names" $(IFS=,; echo $names) unified ''; do
+            d=sys/fs/cgroup${d:+/$d}; [ -d "/$d" ] || continue
+            if [ -n "$names" ]; then [ $d != sys/fs/cgroup ] || break; else [ -e /$d/cgroup.controllers ] || continue; fi
+            while path=${path%/}; do
+                for f in $2; do [ ! -e "/$d$path/$f" ] || [ -e "$work/snap/${3-}$d$path/$f" ] || get "$d$path/$f" "${3-}"; done
+                [ -n "$path" ] || break 2; path=${path%/*}
+            done
+        done
+    done <"/proc/$1/cgroup"
+}
+process() { # PID: all that is read once and cannot hang
+    for f in $ONCE; do get "proc/$1/$f"; done; for f in $NET; do get "proc/$1/net/$f"; done
+    for t in "/proc/$1/task/"*; do for f in comm sched stack children; do get "${t#/}/$f"; done; done
+    mkdir -p "$work/snap/proc/$1/ns"; (cd / && links proc/$1/cwd proc/$1/root proc/$1/ns/*)
+    fds "$1"; cgroups "$1" "$CGROUP"
+    case $(field $1 State)$(field $1 Threads) in Z*[!0-9]1) ;; Z*) for t in /proc/$1/task/*; do     # the main thread alone has ended
+        [ ${t##*/} = $1 ] || { t=${t#/proc/}; fds $t; late proc/$t/maps; late proc/$t/exe; break; }; done ;; esac
+}
+last() { # PID: what may hang, also of its parents and children
+    for f in maps smaps_rollup exe cmdline ${PROCDOC_ENVIRON:+environ}; do late "proc/$1/$f"; done
+    p=$(field $1 PPid); r=; while [ "${p:-0}" -gt 0 ]; do r="$r $p"; p=$(field $p PPid); done
+    for p in $r $(cat "/proc/$1/task/"*/children 2>/dev/null); do
+        case " $pids $seen " in *" $p "*) continue ;; esac
+        seen="$seen $p"; for f in stat status comm; do get proc/$p/$f; done; late proc/$p/cmdline
+    done
+}
+meta() {
+    read -r host </proc/sys/kernel/hostname; case $host in *[!A-Za-z0-9_.-]*) host= ;; esac
+    printf '{"schema": "procdoc-snapshot/1", "tool": "capture-script", "taken_at": "%s", "arch": "%s", "hostname": "%s", "watched_ms": %s,
+ "pids": "%s", "masked": false, "environ": "%s", "gaps": [%s]}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ 2>/dev/null)" "$(uname -m 2>/dev/null)" \
+        "$host" $ms "${pids# }" "${PROCDOC_ENVIRON:+included}" "$gaps"
+}
+main() {
+    if [ $# -eq 0 ] || [ -t 1 ]; then say 'usage: sh -s PID [PID...] > snap.tar'; exit 2; fi
+    for c in cat ls mkdir rm tar; do command -v $c >/dev/null || { say "it needs $c"; exit 4; }; done
+    pids=; seen=; gaps=; full=; late=; n=0; patience=4
+    for p; do
+        case $p in ''|*[!0-9]*) say "not a process ID: $p"; exit 2 ;; esac
+        [ -d "/proc/$p" ] || { say "no such process: $p"; continue; }
+        pids="$pids $p"; x=0; read -r x _ 2>/dev/null <"/proc/$p/statm"
+        [ "$x" != 0 ] || say "$p has no memory: a zombie, a kernel thread, or its main thread has ended; there is little to read"
+    done
+    [ -n "$pids" ] || exit 3
+    for d in "${TMPDIR:-/tmp}" /tmp /dev/shm /run /var/tmp; do work=$d/procdoc.$$; mkdir "$work" 2>/dev/null && break; work=; done
+    [ -n "$work" ] || { say 'no writable folder: TMPDIR, /tmp, /dev/shm, /run, /var/tmp'; exit 4; }
+    trap 'rm -rf "$work"' EXIT; trap 'exit 1' HUP INT TERM PIPE; mkdir "$work/snap"
+    read -r a _ </proc/uptime; for p in $pids; do look $p; done
+    for f in $SYSTEM; do get proc/$f; done; for p in $pids; do process $p; done; pause
+    read -r b _ </proc/uptime; ms=$(((${b%.*} - ${a%.*}) * 1000 + (1${b#*.} - 1${a#*.}) * 10)); l=later/$ms/
+    for p in $pids; do look $p $l; cgroups $p 'cpu.stat memory.current memory.usage_in_bytes pids.current' $l; done
+    for f in stat uptime loadavg interrupts; do get proc/$f $l; done; for p in $pids; do [ -d /proc/$p ] || say "$p ended meanwhile"; last $p; done
+    collect; meta >"$work/snap/meta.json" || rm -f "$work/snap/meta.json"
+    say 'command lines are in the capture as they are: look for secrets before you pass it on'
+    [ -n "${PROCDOC_ENVIRON-}" ] || say 'the environment was left out (PROCDOC_ENVIRON=1 adds it)'
+    (cd "$work/snap" && tar -cf - *) || { say 'tar failed: the capture is not complete'; exit 4; }
+    [ -z "$full" ] || exit 4
+}
+main "$@"; exit
+'''
+
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# RECOVER: copy a file that was deleted while a process still has it open, or its program file, out of /proc/PID/fd/N or exe.
+# A child does all that may hang (the open, on a dead mount, for ever): it reports down a pipe, and the parent leaves it behind
+# when it says nothing until the deadline. What is not a regular file is never opened: an open has side effects on FIFOs and
+# devices. The size is fixed at the start: what was there then is in the copy, whatever is written meanwhile.
+# ----------------------------------------------------------------------------------------------------------------------
+
+RECOVERED, RECOVER_USAGE, RECOVER_GONE, RECOVER_DENIED = 0, 2, 3, 4    # exit statuses, as the contract has them
+CHUNK = 1 << 20
+STAT_MODES = ((0o040000, 'a folder'), (0o020000, 'a character device'), (0o060000, 'a block device'), (0o010000, 'a pipe'), (0o140000, 'a socket'))
+
+
+EXISTS = '%s exists already: it was left as it is'
+
+
+class Refusal(Exception):
+    """recover cannot: (exit status, one sentence)."""
+
+
+def kind_of_mode(mode):
+    """'' for a regular file, else what it is, in words."""
+    kind = mode & 0o170000
+    return '' if kind == 0o100000 else dict(STAT_MODES).get(kind, 'no regular file')
+
+
+def refused(status, sentence):
+    raise Refusal(status, sentence)
+
+
+def os_refusal(err, doing, gone=''):
+    """The refusal that an OSError means."""
+    why = os.strerror(err.errno) if err.errno else str(err)
+    if err.errno in (errno.ENOENT, errno.ESRCH) and gone:
+        return Refusal(RECOVER_GONE, gone)
+    if err.errno in (errno.EACCES, errno.EPERM):
+        return Refusal(RECOVER_DENIED, 'no permission to %s: run it as root, or as the user of the process with CAP_SYS_PTRACE' % doing)
+    return Refusal(RECOVER_DENIED if err.errno in (errno.EIO, errno.ESTALE, errno.ENODEV) else RECOVER_USAGE, 'cannot %s: %s' % (doing, why))
+
+
+# --- the source, looked at without opening it
+
+def source_link(pid, what, proc='/proc'):
+    """(path of the link, its text) for a descriptor number or 'exe'. readlink asks no filesystem."""
+    if what != 'exe' and not re.match(r'[0-9]{1,10}\Z', str(what)):
+        refused(RECOVER_USAGE, 'not a descriptor number, nor exe: %s' % safe(str(what)))
+    folder = '%s/%d' % (proc, pid)
+    path = folder + '/exe' if what == 'exe' else '%s/fd/%d' % (folder, int(what))
+    try:
+        return path, os.readlink(path)
+    except OSError as err:
+        if err.errno not in (errno.ENOENT, errno.ESRCH):
+            raise os_refusal(err, 'read %s' % path)
+    if not os.path.isdir(folder):
+        refused(RECOVER_GONE, 'no such process: %d' % pid)
+    if what == 'exe':
+        refused(RECOVER_GONE, 'process %d has no program file: it is a zombie or a kernel thread' % pid)
+    refused(RECOVER_USAGE, 'process %d has no descriptor %s' % (pid, what))
+
+
+def check_link(path, target):
+    """Refuse by the link's text alone what can be no regular file: pipe:[1], socket:[1], anon_inode:x, /dev/x of a device."""
+    words = re.match(r'(pipe|socket|anon_inode|net|mnt|pid|user|uts|ipc|cgroup|time):', target)
+    if words:
+        refused(RECOVER_USAGE, '%s is no regular file but %s: nothing to recover' % (path, safe(target)))
+
+
+def open_source(path):
+    """A descriptor for reading, of a regular file only.
+
+    O_PATH first: it opens nothing but the name, so that a FIFO is not joined nor a tape rewound. Only then is that very inode
+    opened, through /proc/self/fd, without blocking and without touching its access time where that is allowed."""
+    handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        kind = kind_of_mode(os.fstat(handle).st_mode)
+        if kind:
+            refused(RECOVER_USAGE, '%s is no regular file but %s: nothing to recover' % (path, kind))
+        again = '/proc/self/fd/%d' % handle
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        try:
+            source = os.open(again, flags | os.O_NOATIME)
+        except OSError as err:
+            if err.errno != errno.EPERM:
+                raise
+            source = os.open(again, flags)
+    finally:
+        os.close(handle)
+    if kind_of_mode(os.fstat(source).st_mode):
+        os.close(source)
+        refused(RECOVER_USAGE, '%s is no regular file: nothing to recover' % path)
+    return source
+
+
+# --- the copy
+
+def extents(fd, size):
+    """(start, end) of the data below size; the holes are left out. One extent where the filesystem does not know."""
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError as err:
+            if err.errno == errno.ENXIO:    # no data behind here: a hole up to the end
+                return
+            yield at, size
+            return
+        if start >= size:
+            return
+        try:
+            end = min(size, os.lseek(fd, start, os.SEEK_HOLE))
+        except OSError:
+            end = size
+        if end <= start:                    # it was cut meanwhile
+            return
+        yield start, end
+        at = end
+
+
+def copy_extent(source, copy, start, end, tell):
+    """Copy [start, end) and return where the source ended: end, or before it when it was cut meanwhile."""
+    while start < end:
+        data = os.pread(source, min(CHUNK, end - start), start)
+        if not data:
+            return start
+        start += write_all(copy, data, start)
+        tell(start)
+    return start
+
+
+def write_all(copy, data, at):
+    done = 0
+    while done < len(data):
+        done += os.pwrite(copy, data[done:], at + done)
+    return done
+
+
+def copy_file(source, copy, size, tell):
+    """(length of the copy, bytes of it that were data): the first `size` bytes, with their holes.
+
+    When the file is cut meanwhile, what was read before is kept: the copy ends where the source did when it was reached."""
+    reached = copied = 0
+    for start, end in extents(source, size):
+        reached = copy_extent(source, copy, start, end, tell)
+        copied += reached - start
+        if reached < end:
+            break
+    else:
+        if os.fstat(source).st_size >= size:
+            reached = size                  # a hole at its end
+    os.ftruncate(copy, reached)
+    os.fsync(copy)
+    return reached, copied
+
+
+def check_space(folder, needed):
+    """Refuse when the output's filesystem has less free than the source has allocated."""
+    room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    if free < needed:
+        refused(RECOVER_USAGE, 'not enough space in %s: %d MiB are needed, %d MiB are free' % (safe(folder), (needed >> 20) + 1, free >> 20))
+
+
+def create_output(out):
+    """A new file, 0600; never an existing one, nor one behind a link."""
+    try:
+        return os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        if err.errno in (errno.EEXIST, errno.ELOOP):
+            refused(RECOVER_USAGE, EXISTS % safe(out))
+        raise os_refusal(err, 'write %s' % safe(out))
+
+
+def remove_partial(out, identity):
+    """Remove the copy that was begun, if it is still that file."""
+    if not identity:
+        return ''
+    try:
+        found = os.lstat(out)
+        if (found.st_dev, found.st_ino) != identity:
+            return '; what is at %s now is not the copy and was left' % safe(out)
+        os.unlink(out)
+        return '; the partial copy was removed'
+    except OSError as err:
+        return '' if err.errno == errno.ENOENT else '; the partial copy %s could not be removed: %s' % (safe(out), os.strerror(err.errno))
+
+
+# --- the child: everything that may hang, reported as lines: 'open SIZE', 'new DEV INO', 'at N', 'done LENGTH DATA', 'refuse STATUS WORDS'
+
+def recover_child(path, out, say):
+    """The whole copy, up to a 'done' or a 'refuse'."""
+    doing, gone, made = 'open %s' % path, '%s is gone: the process ended or closed it' % path, None
+    try:
+        if os.path.lexists(out):
+            refused(RECOVER_USAGE, EXISTS % safe(out))
+        source = open_source(path)
+        found = os.fstat(source)
+        doing, gone = 'write %s' % safe(out), ''
+        check_space(os.path.dirname(out) or '.', min(found.st_size, found.st_blocks * 512))
+        copy = create_output(out)
+        made = os.fstat(copy)
+        say('open', found.st_size)
+        say('new', made.st_dev, made.st_ino)
+        doing = 'copy %s to %s' % (path, safe(out))
+        length, copied = copy_file(source, copy, found.st_size, teller(say))
+        os.close(copy)
+        say('done', length, copied)
+    except Refusal as refusal:
+        say('refuse', *refusal.args)
+    except BrokenPipeError:                 # the parent was killed: nobody else can clean up
+        remove_partial(out, made and (made.st_dev, made.st_ino))
+    except OSError as err:
+        say('refuse', *os_refusal(err, doing, gone).args)
+
+
+def reporter(pipe):
+    def say(*words):
+        os.write(pipe, (' '.join(str(word) for word in words) + '\n').encode('utf-8', 'surrogateescape'))
+    return say
+
+
+def teller(say):
+    """Tell how far the copy is, five times a second at most."""
+    last = [time.time()]
+
+    def tell(at):
+        if time.time() - last[0] > 0.2:
+            last[0] = time.time()
+            say('at', at)
+    return tell
+
+
+def start_child(path, out):
+    """(pid, descriptor of the pipe) of the child. It holds no terminal; it outlives no parent for longer than to clean up."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writer)
+        return child, reader
+    try:
+        import signal
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)       # they are the parent's to answer; its end shows as a broken pipe
+        os.close(reader)
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        recover_child(path, out, reporter(writer))
+    finally:
+        os._exit(0)
+
+
+class Answers:
+    """The lines that the child sends, with a deadline for each."""
+
+    def __init__(self, pipe):
+        self.pipe, self.held = pipe, b''
+
+    def line(self, timeout_s):
+        """The next line; '' when the child has ended; None past the deadline."""
+        import select
+        deadline = time.time() + timeout_s
+        while b'\n' not in self.held:
+            left = deadline - time.time()
+            if left <= 0 or not select.select([self.pipe], [], [], left)[0]:
+                return None
+            data = os.read(self.pipe, 65536)
+            if not data:
+                return ''
+            self.held += data
+        line, _, self.held = self.held.partition(b'\n')
+        return line.decode('utf-8', 'surrogateescape')
+
+
+def leave_child(child):
+    """End the child and wait a moment for it, no longer: in an uninterruptible sleep it does not end. True when it has."""
+    import signal
+    try:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return True                     # not yet waited for until here, so that the number is still its own
+        os.kill(child, signal.SIGKILL)
+        for _ in range(50):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return True
+            time.sleep(0.02)
+    except (ProcessLookupError, ChildProcessError):
+        return True
+    return False
+
+
+# --- the parent
+
+def recover(pid, what, out, progress=None, open_timeout_s=10.0, stall_timeout_s=120.0, proc='/proc'):
+    """Copy /proc/PID/fd/N or /proc/PID/exe to a new file. Returns (exit status, one sentence).
+
+    pid: int; what: a descriptor number or 'exe'; out: path of the new file; progress: None, or a function of (bytes, of bytes)
+    that is called now and then, and with (None, None) at the end. The source must answer the open within open_timeout_s, and each
+    part of it within stall_timeout_s."""
+    child, pipe, made = None, None, []
+    try:
+        path, target = source_link(pid, what, proc)
+        check_link(path, target)
+        child, pipe = start_child(path, out)
+        size, length, copied = follow_copy(Answers(pipe), path, made, progress, open_timeout_s, stall_timeout_s)
+        return RECOVERED, said(path, target, out, size, length, copied)
+    except Refusal as refusal:
+        ended = not child or leave_child(child)
+        note = remove_partial(out, tuple(made)) if child else ''
+        return refusal.args[0], refusal.args[1] + note + ('' if ended else '; process %d of it cannot be ended yet' % child)
+    except BaseException:                   # ^C above all: clean up, say so, and let it through
+        if child:
+            leave_child(child)
+            sys.stderr.write('%sinterrupted%s\n' % ('\n' if progress else '', remove_partial(out, tuple(made))))
+        raise
+    finally:
+        if pipe is not None:
+            os.close(pipe)
+        if child:
+            leave_child(child)
+
+
+def follow_copy(answers, path, made, progress, open_timeout_s, stall_timeout_s):
+    """Read the child's lines to the end: (size at the start, length of the copy, bytes of it that were data).
+
+    made becomes [device, inode] of the copy as soon as there is one."""
+    size = None
+    try:
+        while True:
+            line = answers.line(open_timeout_s if size is None else stall_timeout_s)
+            if line is None:
+                refused(RECOVER_DENIED, '%s has not answered for %g s: its filesystem hangs (a dead network mount or FUSE server?), or that of the copy'
+                        % (path, open_timeout_s if size is None else stall_timeout_s))
+            word, _, rest = line.partition(' ')
+            if word == 'open':
+                size = int(rest)
+            elif word == 'new':
+                made[:] = [int(number) for number in rest.split()]
+            elif word == 'at' and progress:
+                progress(int(rest), size)
+            elif word == 'done':
+                length, copied = [int(number) for number in rest.split()]
+                return size, length, copied
+            elif word == 'refuse':
+                status, _, words = rest.partition(' ')
+                refused(int(status), words)
+            elif not word:
+                refused(RECOVER_DENIED, 'the copy of %s ended without a word: it was killed, or memory ran out' % path)
+    finally:
+        if progress:
+            progress(None, None)
+
+
+def said(path, target, out, size, length, copied):
+    """What was done, in a sentence."""
+    words = 'copied %s (%s) to %s: %d bytes' % (path, safe(target), safe(out), length)
+    if copied < length:
+        words += ', %d of them in holes' % (length - copied)
+    if length < size:
+        words += '; it was cut meanwhile: it had %d bytes at the start, and what is missing is lost' % size
+    return words
+
+
+def terminal_progress(stream):
+    """A function for recover's progress, or None where stream is no terminal."""
+    if not stream.isatty():
+        return None
+    shown = []
+
+    def show(done, size):
+        if done is None:
+            words = '\n' if shown else ''
+        else:
+            words = '\r%3d %%  %d of %d MiB' % (100 * done // size if size else 100, done >> 20, size >> 20)
+            shown.append(words)
+            del shown[:-1]
+        stream.write(words)
+        stream.flush()
+    return show
+
+
 # ROOM COMMANDS ================================================================
 # The command line: one cmd_* per command. To add one: the function, its row in
 # COMMANDS, its lines in the docstring at the top, the README and HELP.
@@ -14410,13 +16051,12 @@ def cmd_explain(options):
     if options.arch and known is None:
         raise Stop(USAGE, '--arch takes x86_64, aarch64, i386 or arm')
     entries = explain_words(options.words, known or 'x86_64')
-    understood = any(entry.get('kind') != 'unknown' for entry in entries)
     if options.json:
         show_json({'schema': 'procdoc/1', 'procdoc': VERSION, 'entries': entries})
     else:
         for line in format_explain(entries):
             sys.stdout.write(safe(line, 4000, screen(options).ascii) + '\n')
-    return OK if understood else USAGE
+    return explain_status(entries)
 
 
 def cmd_same(options):
@@ -14449,7 +16089,275 @@ def cmd_system(options):
     return system_status(facts)
 
 
-COMMANDS = {'capture': cmd_capture, 'capture-script': cmd_capture_script, 'explain': cmd_explain, 'same': cmd_same, 'system': cmd_system}
+
+
+# --- scan: every visible process
+
+SCAN_THREADS = 20000        # threads looked at in one scan, all processes together
+SCAN_OF_ONE = 300           # threads of one process
+
+
+class Row(NamedTuple):
+    """One process of a scan. flags are (severity, code, words)."""
+    pid: int
+    comm: str
+    state: str
+    uid: Optional[int] = None
+    threads: Optional[int] = None
+    cpu_pct: Optional[float] = None
+    fds: Optional[int] = None
+    limit: Optional[int] = None
+    what: str = ''
+    command: str = ''
+    kernel: bool = False
+    flags: tuple = ()
+
+
+def scan_look(reader, pids, progress):
+    """First look -> {pid: dict}; a process that ends meanwhile, or cannot be read, costs only itself."""
+    found = {}
+    for place, pid in enumerate(pids):
+        if progress and place % 64 == 0:
+            progress(place, len(pids))
+        base = 'proc/%d/' % pid
+        stat = parsed(parse_stat, reader.read(base + 'stat'))
+        if stat is None:
+            continue
+        found[pid] = row = {'stat': stat, 'threads': ()}
+        if stat.is_kernel_thread or stat.state in 'ZX':
+            row['wchan'] = parsed(parse_wchan, reader.read(base + 'wchan')) if stat.state == 'D' else None
+            continue
+        names = reader.names(base + 'fd')
+        row['fds'] = len(names) if names is not None else None
+        row['limit'] = soft_limit(reader.read(base + 'limits')) if row['fds'] and row['fds'] > 64 else None
+        row['exe'] = reader.link(base + 'exe')
+        row['uid'] = (status_ids(parsed(parse_status, reader.read(base + 'status')), 'Uid') or [None])[0]
+        row['cgroup'] = reader.read(base + 'cgroup')
+        row['argv'] = parsed(parse_cmdline, reader.read(base + 'cmdline'))
+    return found
+
+
+def soft_limit(data):
+    """The soft limit of open files."""
+    limit = parse_limits(data).get('Max open files') if data else None
+    return limit.soft if limit is not None and isinstance(limit.soft, int) else None
+
+
+def scan_threads(reader, found):
+    """What the threads wait in, of as many processes as the bound allows -> {pid: [Thread]}."""
+    left, threads = SCAN_THREADS, {}
+    for pid, row in found.items():
+        count = row['stat'].num_threads or 1
+        if row['stat'].is_kernel_thread or row['stat'].state in 'ZX' or left < count:
+            continue
+        tids = (reader.pids('proc/%d/task' % pid) or [pid])[:SCAN_OF_ONE]
+        left -= len(tids)
+        rows = [read_thread(reader, 'proc/%d' % pid, tid, full_status=False) for tid in tids]
+        threads[pid] = [thread for thread in rows if thread is not None]
+    return threads
+
+
+def scan_flags(pid, row, later, threads, arch, children, seconds):
+    """What is suspicious about one process -> [(severity, code, words)]."""
+    stat, flags = row['stat'], []
+    if stat.state == 'Z' and (stat.num_threads or 1) < 2:
+        flags.append(('note', 'zombie', 'has ended; its parent %s has not collected it' % stat.ppid))
+    if stat.state in 'Tt':
+        flags.append(('warning', 'stopped' if stat.state == 'T' else 'traced', 'is stopped' if stat.state == 'T' else 'is held by a tracer'))
+    dead = [child for child in children.get(pid, ()) if child[1] == 'Z']
+    if dead:
+        flags.append(('warning', 'unreaped-children', '%s ended and not collected' % people(len(dead), 'child').replace('childs', 'children')))
+    held = [thread for thread in threads if thread.stat.state == 'D' and later.get(thread.tid, 'D') == 'D']
+    if stat.state == 'D' and later.get(pid, 'D') == 'D' and not held:
+        flags.append(('warning' if stat.is_kernel_thread else 'critical', 'wait-kernel', 'is in D: %s' % (row.get('wchan') or 'where cannot be read')))
+    if held:
+        wait = wait_of(held[0], arch, None)
+        code = OUTWARD.get(wait.kind, ('wait-kernel',))[0]
+        flags.append(('critical', code, '%s in D%s: %s' % (people(len(held)), ' for %.1f s' % seconds if seconds else '', wait.name or 'where cannot be read')))
+    if row.get('limit') and row['fds'] * 2 >= row['limit']:
+        full = row['fds'] >= row['limit']
+        flags.append(('critical' if full else 'warning', 'fd-exhausted' if full else 'fd-high', '%d of %d descriptors' % (row['fds'], row['limit'])))
+    if (row.get('exe') or '').endswith(' (deleted)') and not row['exe'].startswith('/memfd:'):
+        flags.append(('warning', 'deleted-exe', 'its executable was deleted or replaced'))
+    return flags + scan_lock_flag(threads, arch)
+
+
+def scan_lock_flag(threads, arch):
+    """Three or more threads, and most of them, in one futex that looks like a mutex."""
+    words = collections.Counter()
+    for thread in threads:
+        call = futex_call(arch, thread.tid, thread.syscall, call_name(arch, thread.syscall))
+        if call is not None and (call.val == 2 or call.cmd in (6, 13)):
+            words[call.uaddr] += 1
+    for address, count in words.most_common(1):
+        if count >= 3 and count * 2 >= len(threads):
+            return [('warning', 'lock-suspect', '%d of %d threads wait for one lock' % (count, len(threads)))]
+    return []
+
+
+CPU_FILES = frozenset('cpu.max cpu.stat cpu.cfs_quota_us cpu.cfs_period_us cpu.weight cpu.shares'.split())
+
+
+def throttled_groups(reader, found):
+    """{text of PID/cgroup: {cpu.stat path: nr_throttled}} of the groups with a CPU quota."""
+    groups, cache = {}, {}
+    for pid, row in found.items():
+        if row.get('cgroup') and row['cgroup'] not in groups:
+            facts = cgroup_facts(collect_cgroup(reader, pid, only=CPU_FILES, cache=cache))
+            groups[row['cgroup']] = {level['source']: level['nr_throttled'] for level in facts['cpu']
+                                     if is_number(level['quota_cpus']) and level['nr_throttled'] is not None}
+    return {key: value for key, value in groups.items() if value}
+
+
+def full_listeners(reader):
+    """{inode: words} of the TCP listeners of this network namespace whose queue is full."""
+    queues = reader.ask('listeners', 'ask_listeners') if reader.live else None
+    return {inode: 'accept queue full: %d of %d' % tuple(pair) for inode, pair in pairs_of(queues).items() if pair[0] > pair[1] > 0}
+
+
+def scan(reader, seconds, progress=None):
+    """-> (rows, notes): every visible process, the suspicious first."""
+    pids = reader.pids('proc') or []
+    found = scan_look(reader, [pid for pid in pids if pid > 0 and pid != os.getpid() or not reader.live], progress)
+    arch = machine(reader)
+    threads = scan_threads(reader, found)
+    quotas = throttled_groups(reader, found)
+    started, later = time.monotonic(), {}
+    watched = seconds if reader.live else 0
+    if watched:
+        time.sleep(seconds)
+        later = {pid: parsed(parse_stat_look, reader.read('proc/%d/stat' % pid)) for pid in found}
+        for pid, rows in threads.items():
+            for thread in rows:
+                if thread.stat.state == 'D' and thread.tid != pid:
+                    later[thread.tid] = parsed(parse_stat_look, reader.read('proc/%d/task/%d/stat' % (pid, thread.tid)))
+        watched = time.monotonic() - started
+    held_back = throttled_now(reader, quotas) if watched else {}
+    full = full_listeners(reader)
+    holders = reader.ask('listening', 'find_holders', ['socket:[%d]' % inode for inode in full], 1.0, [os.getpid()]) if full else None
+    listening = {holder[0]: full[number(holder[2][8:-1])] for holder in (holders or {}).get('holders', ())}
+    children = {}
+    for pid, row in found.items():
+        children.setdefault(row['stat'].ppid, []).append((pid, row['stat'].state))
+    rows = []
+    for pid, row in found.items():
+        states = {tid: look.state for tid, look in later.items() if look is not None}
+        flags = scan_flags(pid, row, states, threads.get(pid, ()), arch, children, watched)
+        if row.get('cgroup') in held_back:
+            flags.append(('warning', 'cpu-throttled', 'its CPU quota holds it back'))
+        if pid in listening:
+            flags.append(('critical', 'accept-queue-full', listening[pid]))
+        rows.append(scan_row(pid, row, later.get(pid), threads.get(pid, ()), arch, flags, watched, positive(reader.fact('clk_tck', lambda: os.sysconf('SC_CLK_TCK')), 100)))
+    rows.sort(key=lambda row: (min([SEVERITIES.index(flag[0]) for flag in row.flags] or [3]), row.kernel, -(row.cpu_pct or 0), row.pid))
+    return rows
+
+
+def throttled_now(reader, quotas):
+    """The cgroup texts whose quota held something back since the first look."""
+    now, moved = {}, set()
+    for key, levels in quotas.items():
+        for source, before in levels.items():
+            if source not in now:
+                now[source] = parse_flat(reader.read(source.lstrip('/')) or b'').get('nr_throttled')
+            if now[source] is not None and now[source] > before:
+                moved.add(key)
+    return moved
+
+
+def scan_row(pid, row, look, threads, arch, flags, watched, clk_tck):
+    """-> Row."""
+    stat = row['stat']
+    cpu = None
+    if look is not None and watched and None not in (look.utime, look.stime, stat.ticks):
+        cpu = max(0.0, 100.0 * (look.utime + look.stime - stat.ticks) / clk_tck / watched)
+    main = next((thread for thread in threads if thread.tid == pid), None)
+    wait = wait_of(main, arch, None) if main is not None else None
+    what = '' if wait is None else 'running' if wait.kind == 'running' else wait.call.name if wait.call is not None and wait.call.name else wait.name
+    command = ' '.join(row.get('argv') or ()) or '[%s]' % stat.comm
+    return Row(pid, stat.comm, stat.state, row.get('uid'), stat.num_threads, cpu, row.get('fds'), row.get('limit'), what, command,
+               stat.is_kernel_thread, tuple(flags))
+
+
+def scan_lines(rows, options, watched):
+    """The table: what needs a look first, with its reason and the command to look closer."""
+    kernel = sum(1 for row in rows if row.kernel and not row.flags)
+    odd = [row for row in rows if row.flags]
+    yield Line('procdoc %s: %d processes%s, %d need a look' % (VERSION, len(rows), ', watched %.1f s' % watched if watched else '', len(odd)), 0, 'bold')
+    yield Line('', 0)
+    yield Line('%7s %6s %s %5s %6s %7s %-15s %s' % ('PID', 'UID', 'S', 'THR', 'CPU%', 'FDS', 'WAITS IN', 'COMMAND'), 0, 'bold')
+    for row in rows:
+        if row.kernel and not row.flags and not options.full:
+            continue
+        line = '%7d %6s %s %5s %6s %7s %-15s %s' % (
+            row.pid, '-' if row.uid is None else row.uid, row.state, row.threads, '-' if row.cpu_pct is None else '%.1f' % row.cpu_pct,
+            '-' if row.fds is None else row.fds, row.what[:15] or '-', row.command)
+        yield Line(line if options.full else cut(line, WIDTH), 0)
+        for severity, code, words in row.flags:
+            yield Line('%s %s: %s' % (severity.upper(), code, words), 9, severity)
+    if kernel and not options.full:
+        yield Line('        and %d kernel threads without a fault (--full shows them)' % kernel, 0)
+    if odd:
+        yield Line('', 0)
+        yield Line('look closer: python3 procdoc.py %d' % odd[0].pid, 0, 'next')
+
+
+def cut(words, width):
+    """At most width characters; what was cut is marked."""
+    return words if len(words) <= width else words[:width - 3] + '...'
+
+
+def progress_on(stream):
+    """A progress writer for a terminal, None elsewhere."""
+    if not stream.isatty():
+        return None
+
+    def progress(done, total):
+        stream.write('\r%d of %d processes' % (done, total) if done < total else '\r\x1b[K')
+        stream.flush()
+    return progress
+
+
+def cmd_scan(options):
+    """procdoc.py scan, also without arguments."""
+    if options.words:
+        raise Stop(USAGE, 'scan takes no process; for one process: procdoc.py PID')
+    reader = open_reader(options)
+    progress = progress_on(sys.stderr)
+    try:
+        rows = scan(reader, options.seconds, progress)
+    finally:
+        reader.close()
+    if progress:
+        progress(1, 1)
+    if not rows:
+        raise Stop(UNREADABLE, 'no process can be seen')
+    watched = options.seconds if reader.live else 0
+    if options.json:
+        show_json({'schema': 'procdoc/1', 'procdoc': VERSION, 'taken_at': iso_time(reader.fact('taken_at', time.time)), 'watched_s': watched,
+                   'processes': [dict(row._asdict(), flags=[dict(zip(('severity', 'code', 'text'), flag)) for flag in row.flags]) for row in rows],
+                   'gaps': [{'path': path[5:] if path.startswith('proc/') else path, 'error': error} for path, error in sorted(reader.gaps.items())
+                            if error not in QUIET_GAPS][:1000]})
+    else:
+        screen(options).write(scan_lines(rows, options, watched))
+    return FOUND if any(flag[0] in ('critical', 'warning') for row in rows for flag in row.flags) else OK
+
+
+def cmd_recover(options):
+    """procdoc.py recover PID FD|exe -o OUT"""
+    if len(options.words) != 2 or not options.out or options.out == '-':
+        raise Stop(USAGE, 'recover PID FD -o OUT, or: recover PID exe -o OUT')
+    if options.root != '/':
+        raise Stop(USAGE, 'recover works on a live process only')
+    pid, what = number(options.words[0]), options.words[1]
+    if pid is None or (what != 'exe' and number(what) is None):
+        raise Stop(USAGE, 'recover takes the number of a process and of a descriptor, or exe')
+    status, message = recover(pid, what, options.out, terminal_progress(sys.stderr) if sys.stderr.isatty() else None, max(options.timeout, 3.0))
+    complain(message)
+    return status
+
+
+
+COMMANDS = {'scan': cmd_scan, 'recover': cmd_recover, 'capture': cmd_capture, 'capture-script': cmd_capture_script, 'explain': cmd_explain, 'same': cmd_same, 'system': cmd_system}
 
 
 def run(argv):
