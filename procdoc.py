@@ -2784,28 +2784,23 @@ TOKEN_SHAPES = r'''(?<![A-Za-z0-9])(?:
   | eyJ[A-Za-z0-9_=-]{17,}(?:\.[A-Za-z0-9_=-]*)* | eyJ[A-Za-z0-9_-]{3,16}(?:\.[A-Za-z0-9_=-]+)+
 )'''
 
-SPACE = r'[ \t\r\n\f\v]'
 SHAPES = (
     # what must be in the text       what is looked for                                                        what takes its place
     (('BEGIN',),          re.compile(r'-{4,5} ?BEGIN.*?(?:-{4,5} ?END[^-\0]{0,64}-{0,5}|\Z)', re.S),            MASK),
     ((),                  re.compile(TOKEN_SHAPES, re.X),                                                      MASK),
     (('hooks.slack',),    re.compile(r'(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[^\s"\']+'), r'\1' + MASK),
     (('/webhooks/',),     re.compile(r'(discord(?:app)?\.com/api/webhooks/[0-9]+/)[^\s"\'/?]+'),                r'\1' + MASK),
-    (('earer',),          re.compile(r'(?i)(\bBearer(?:\s{1,8}|[:=]\s{0,8}))(?![-&|;]|\*{4})[^\s"\'\\;,]+'),     r'\1' + MASK),
-    (('BEARER',),         re.compile(r'(?i)(\bBearer(?:\s{1,8}|[:=]\s{0,8}))(?![-&|;]|\*{4})[^\s"\'\\;,]+'),     r'\1' + MASK),
+    (('earer', 'EARER'),  re.compile(r'(?i)(\bBearer(?:\s{1,8}|[:=]\s{0,8}))(?![-&|;]|\*{4})[^\s"\'\\;,]+'),     r'\1' + MASK),
     (('asic', 'ASIC'),    re.compile(r'(?i)(\bBasic\s{1,8})(?=[A-Za-z0-9+/]{0,4096}(?:[0-9=]|(?<=[A-Za-z0-9])[A-Z]))[A-Za-z0-9+/]{6,}={0,2}'), r'\1' + MASK),
     (('jdbc:oracle',),    re.compile(r'(jdbc:oracle:\w{1,16}:[^/\s@]{1,128}/)(?!\*{4}@)[^\s]+@'),               r'\1' + MASK + '@'),
 )
 # The quoted string that follows is a secret: SQL's words for it, and what an expect script sends.
-SPOKEN_BEFORE = (
-    ('dentified',), re.compile(r'''(?i)\bidentified\s{1,9}(?:with\s{1,9}\S{1,64}\s{1,9})?(?:by|as)\s{0,9}(?:password\s{0,9})?(\\*['"])'''),
-), (
-    ('assword',), re.compile(r"""(?i)\bpassword(?:\s{1,9}|\s{0,9}\(\s{0,9}|\s{1,9}for\s{1,9}\S{1,128}\s{0,9}=\s{0,9})(\\*')"""),
-), (
-    ('pragma',), re.compile(r'''(?i)\bpragma\s{1,9}(?:re)?key\s{0,9}=\s{0,9}(\\*['"])'''),
-), (
-    ('spawn', 'assword:'), re.compile(r'''\bsend\s{1,9}(?:--?\s{1,9})?(\\*["'])'''),
-)
+SPOKEN_BEFORE = tuple((needles.split(), re.compile('(?i)' + pattern)) for needles, pattern in (
+    # what must be in the text, in lower case; what stands before the quote; the quote
+    ('identified', r'''\bidentified\s{1,9}(?:with\s{1,9}\S{1,64}\s{1,9})?(?:by|as)\s{0,9}(?:password\s{0,9})?(\\*['"])'''),
+    ('password', r"""\bpassword(?:\s{1,9}|\s{0,9}\(\s{0,9}|\s{1,9}for\s{1,9}\S{1,128}\s{0,9}=\s{0,9})(\\*')"""),
+    ('pragma', r'''\bpragma\s{1,9}(?:re)?key\s{0,9}=\s{0,9}(\\*['"])'''),
+    ('spawn assword:', r'''\bsend\s{1,9}(?:--?\s{1,9})?(\\*["'])''')))
 
 
 def mask_shapes(text):
@@ -2847,13 +2842,11 @@ def quoted_end(text, start, opener):
     return (match.end() - len(opener), opener) if match else (len(text), '')
 
 
-QUOTE_ENDS = {"'": re.compile(r"(?:[^'\\]|\\.)*?'", re.S), '"': re.compile(r'(?:[^"\\]|\\.)*?"', re.S)}
-for quote in '\'"':                         # possessive by hand: a run that cannot be read in another way
-    QUOTE_ENDS[quote] = re.compile(r'[^%s\\]*(?:\\.[^%s\\]*)*%s' % (quote, quote, quote), re.S)
+# A run up to the next quote that no backslash escapes; it can be read in one way only, so that it costs no second try.
+QUOTE_ENDS = dict((quote, re.compile(r'[^%s\\]*(?:\\.[^%s\\]*)*%s' % (quote, quote, quote), re.S)) for quote in '\'"')
 
-# A word with an @: a URL's userinfo, user:password@host, or an e-mail address.
-AT_WORD = re.compile(r'''(?<![^\s"'`<>|\0])[^\s"'`<>|\0]+''')
-USERINFO = re.compile(r'([A-Za-z][A-Za-z0-9+.-]{0,30})?(://)')
+# A word with an @: a URL's userinfo, user:password@host, or an e-mail address. A quote or a bar within it is the password's.
+AT_WORD = re.compile(r'''(?<![^\s"'`<>|\0])(?:[^\s"'`<>|\0]|(?<=[A-Za-z0-9!$%*_.~-])["'`<>|](?=[A-Za-z0-9!$%*_.~-]))+''')
 NOT_HOSTS = re.compile(r'sha(?:256|512|1):|(?:jar|aar|war|zip|pom)\b|npm:|[~^]?[0-9]+(?:\.[0-9]+){0,2}(?:[-+][\w.-]*)?\Z|latest\Z|\Z', re.A)
 ADDRESSES = frozenset('mailto sip sips xmpp acct email mail from to cc bcc serviceaccount group member domain npm ssh smtp git principal'.split())
 
@@ -2873,7 +2866,7 @@ def mask_userinfo(match):
     colon = head.find(':', lead)
     if colon < 0 or colon == len(head) - 1:
         return word
-    user, secret = head[lead:colon], head[colon + 1:]
+    user, secret = head[lead:colon].lstrip('{[('), head[colon + 1:]
     if user.lower() in ADDRESSES or NOT_HOSTS.match(host) or user.lower() == 'user' and head[:lead].lower().endswith(('member=', 'principal=')):
         return word
     if secret.startswith('/') and re.match(r'[A-Za-z][\w.-]*\Z', user, re.A) and PATH_LIKE(secret):
@@ -2916,12 +2909,15 @@ def mask_authority(part, scheme):
 PAIR = re.compile(r'''(?<![A-Za-z0-9_.-])(-{0,2}[A-Za-z_][A-Za-z0-9_.-]*)(\\*["']?\]?)([ \t]{0,4}(?:=>|:=|==|=|:|>|,)[ \t]{0,4})''')
 SPACED_KEY = re.compile(r'([A-Za-z]{1,20}) \Z').search
 NAMED = re.compile(r'''\\*["']?([A-Za-z_][A-Za-z0-9_.-]{0,80})''').match    # "name": "DB_PASSWORD", "value": "..."
+VOLUMES = frozenset('secret secrets token tokens creds credentials cookies keys auth session sessions'.split())
 SCRIPT_BEFORE = re.compile(r'''(?:\s-[a-z]*c|\beval)\s+\\*["']\Z''').search
 CONTINUED = re.compile(r'''(?:[^\s"']+[;,]\s+)*[^\s"']*''')                    # Cookie: a=b; c=d
+# What ends a value without quotes, by the sign before its name; in one argument, where quotes are letters, less does.
 VALUE_ENDS = dict((opener, re.compile(ends)) for opener, ends in (
-    ('&', r'''[&#\s"'<>]|\Z'''), ('?', r'''[&#\s"'<>]|\Z'''), ('#', r'''[&#\s"'<>]|\Z'''), (',', r'''[,\s"'})\]]|\Z'''), ('{', r'''[,\s"'}\]]|\Z'''),
-    ('[', r'''[,\s"'}\]]|\Z'''), ('(', r'''[,\s"')]|\Z'''), (';', r'''[;\s"']|\Z'''), (' ', r'''\s|\Z'''), ('"', r'''"|\Z'''), ("'", r"""'|\Z"""),
-    ('line', r'''[\r\n]|\Z'''), ('ado', r''';|\Z'''), ('all', r'''\Z'''), ('<', r'''<|\Z''')))
+    ('&', r'''[&#\s"'<>]|\Z'''), ('?', r'''[&#\s"'<>]|\Z'''), ('#', r'''[&#\s"'<>]|\Z'''), (',', r'''[,\s"']|\Z'''), (';', r'''[;\s"']|\Z'''),
+    ('{', r'''[,\s"'}\]]|\Z'''), ('[', r'''[,\s"'}\]]|\Z'''), ('(', r'''[,\s"')]|\Z'''), ('<', r'''<|\Z'''), (' ', r'''\s|\Z'''),
+    ('"', r'''"|\Z'''), ("'", r"""'|\Z"""), ('line', r'''[\r\n]|\Z'''), ('ado', r''';|\Z'''), ('all', r'''\Z''')))
+WHOLE_ENDS = dict((opener, re.compile(ends)) for opener, ends in (('&', r'[&#]|\Z'), ('?', r'[&#]|\Z'), (',', r',|\Z'), (';', r';|\Z')))
 SCHEME = re.compile(r'(?i)(?:Bearer|Basic|Digest|Token|Negotiate|NTLM|ApiKey|Key|AWS4-HMAC-SHA256|GenieKey|SharedKey|Splunk|DPoP|OAuth|Hawk|JWT|HMAC)(?=\s|\Z)').match
 ADO = re.compile(r'[A-Za-z][\w .-]{0,64}=[^;\n]*;', re.A).match
 
@@ -2974,7 +2970,7 @@ def masked_pair(name, match, before, opener, value):
         return None                         # --password= --token=
     if value[:1] in ('[', '{') and kind_of(name) != STRONG and (match.group(2) or '=' in match.group(3)):
         return None                         # "auth": {...}: its own names will be looked at
-    if header and not opener and value.startswith('/') and not match.group(3).endswith((' ', '\t')) and PATH_LIKE(value.split(':')[0]):
+    if header and not opener and name.lower() in VOLUMES and not match.group(3).endswith((' ', '\t')) and PATH_LIKE(value.split(':')[0]):
         return None                         # secrets:/run/secrets:ro is a volume
     if header and value in ('file', 'env'):
         return None                         # keytool -storepass:file
@@ -3009,7 +3005,8 @@ def value_span(text, match, before, whole, ado):
         how = before if before in VALUE_ENDS else ' '
     if how == ' ' and ':' in match.group(3) and 'cookie' in match.group(1).lower():
         return start, CONTINUED.match(text, start).end()
-    return start, VALUE_ENDS[how].search(text, start).start()
+    ends = WHOLE_ENDS.get(how) if whole else None
+    return start, (ends or VALUE_ENDS[how]).search(text, start).start()
 
 
 def glued(after):
@@ -6142,7 +6139,7 @@ def run_evidence(signs):
     if signs.get('cpu_s') is not None and signs.get('watched_s'):
         lines.append(Evidence('it used %.2f s of CPU in %.2f s' % (signs['cpu_s'], signs['watched_s']), '%s/stat' % pid))
     if signs.get('run_delay_s'):
-        lines.append(Evidence('and waited %.2f s for one while runnable' % signs['run_delay_s'], '%s/schedstat' % pid))
+        lines.append(Evidence('thread %s waited %.2f s for one while runnable' % (signs.get('run_delay_tid'), signs['run_delay_s']), '%s/task/%s/schedstat' % (pid, signs.get('run_delay_tid'))))
     return lines
 
 
@@ -7905,7 +7902,11 @@ class Reader:
     def _load_gaps(self):
         """What the capture could not read: of meta.json, or of an errors.txt."""
         gaps = self.meta.get('gaps')
+        if isinstance(gaps, list):          # as capture-script writes them
+            gaps = {row.get('path'): row.get('error') for row in gaps if isinstance(row, dict)}
         gaps = {str(k): str(v) for k, v in gaps.items()} if isinstance(gaps, dict) else {}
+        for path in [path for path in gaps if not path.startswith(('proc/', 'sys/'))]:
+            gaps.setdefault('proc/' + path, gaps[path])
         try:
             lines = text(self.tree.read('errors.txt', 1 << 22)).split('\n')
         except OSError:
@@ -7999,6 +8000,8 @@ class Reader:
     def _gap(self, path, error):
         """Note why a first look found nothing; later looks only fill what moves."""
         if not self.live and error == 'ENOENT' and self.prefix + path not in self.known_gaps:
+            if isinstance(self.meta.get('gaps'), dict):
+                return None             # a capture lists its gaps: what is in neither was not there, or not asked for
             error = 'ABSENT'
         if not self.look_ms or error == 'TIMEOUT':
             self.gaps.setdefault(path, error)
@@ -8138,10 +8141,8 @@ def hashable(value):
 # To add an architecture: a row of MACHINES, after checking that the layouts that stand on it hold there.
 
 MACHINES = {62: 'x86_64', 183: 'aarch64'}                # e_machine of 64-bit little-endian targets
-CACHE_PAGE = 4096                                             # granule of the cache; real pages are this or a multiple of it
+CACHE_PAGE = 4096                                       # granule of the cache; real pages are this or a multiple of it
 REMOTE_FILESYSTEMS = re.compile(r'^(fuse|nfs|cifs|smb|9p|ceph|afs|lustre|gfs|ocfs|orangefs|virtiofs|vboxsf|pvfs|ncp|coda)')
-
-
 NOT_MEMORY = ('/dev/', '/sys/', '/proc/', 'anon_inode:', '/dmabuf', '[vvar', '[vsyscall')
 
 
@@ -8587,7 +8588,7 @@ DEBUG_OFFSETS = {
 FUTEX_NUMBER = {'x86_64': 202, 'aarch64': 98}
 GIL_SIZE = 216                                          # two conditions and two mutexes behind its first four fields
 FRAME_LIMIT = 2000                                      # innermost frames of a deeper recursion
-NATIVE_TID_AT = (720, 48, 208)                            # glibc x86-64, musl, glibc aarch64: tried before any other offset
+TID_OFFSETS = (720, 48, 208)                            # glibc x86-64, musl, glibc aarch64: tried before any other offset
 PYTHON_PATH = re.compile(r'(^|/)(lib)?python[23]?(\.\d+)?[a-z]*(-[\w.-]+)?(\.so[\d.]*)?$|cpython-3\d+|/lib-dynload/')
 
 
@@ -8618,7 +8619,7 @@ def find_python(mappings, exe):
 
 # --- the runtime: which file, which version, where
 
-Runtime3 = NamedTuple('Runtime3', [('elf', Elf), ('bias', int), ('path', str), ('paths', list), ('machine', str)])
+CPython = NamedTuple('CPython', [('elf', Elf), ('bias', int), ('path', str), ('paths', list), ('machine', str)])
 
 
 def python_files(mappings, exe):
@@ -8636,7 +8637,7 @@ def python_files(mappings, exe):
 
 
 def open_runtime(task, memory, mappings):
-    """The Runtime3 of the first file that has CPython in it, or None. Its descriptor stays open: the child is short-lived."""
+    """The CPython of the first file that has CPython in it, or None. Its descriptor stays open: the child is short-lived."""
     try:
         exe = os.readlink(task + '/exe')
     except OSError:
@@ -8649,9 +8650,9 @@ def open_runtime(task, memory, mappings):
         if bias is not None and not elf.wrong:
             for name in (b'_PyRuntime', b'_PyThreadState_Current'):
                 if elf.symbol(name, deep=bool(named)) is not None:
-                    return Runtime3(elf, bias, rows[0].path, [mapping.path for mapping in mappings], elf.machine)
+                    return CPython(elf, bias, rows[0].path, [mapping.path for mapping in mappings], elf.machine)
             if elf.section(b'.PyRuntime'):
-                return Runtime3(elf, bias, rows[0].path, [mapping.path for mapping in mappings], elf.machine)
+                return CPython(elf, bias, rows[0].path, [mapping.path for mapping in mappings], elf.machine)
         if descriptor is not None:
             os.close(descriptor)
     return None
@@ -8748,7 +8749,8 @@ class Python:
 
     def __init__(self, memory, layout):
         self.memory, self.layout = memory, layout
-        self.codes, self.types, self.code_type, self.kind_bit = {}, {}, None, layout.kind_bit
+        self.codes, self.types, self.handlers = {}, {}, {}
+        self.code_type, self.kind_bit = None, layout.kind_bit
 
     def type_of(self, address, view=None):
         """(type's address, b'name') of an object."""
@@ -8888,7 +8890,7 @@ def pthread_tids(python, idents, numbers):
             except Unreadable:
                 continue
     best, most = {}, 0
-    for at in [offset // 4 for offset in NATIVE_TID_AT] + list(range(256)):
+    for at in [offset // 4 for offset in TID_OFFSETS] + list(range(256)):
         named = dict((ident, numbers[block[at]]) for ident, block in blocks.items() if at < len(block) and block[at] in numbers)
         if len(set(named.values())) > most:
             best, most = named, len(set(named.values()))
@@ -9189,7 +9191,7 @@ def looks_like_interpreter(memory, address):
 
 # --- locks: what a thread waits for, and who has it
 
-PYTHON_LOCK_TYPES = {b'_thread.lock': 'Lock', b'_thread.RLock': 'RLock', b'_queue.SimpleQueue': 'SimpleQueue.get'}
+PY_LOCK_TYPES = {b'_thread.lock': 'Lock', b'_thread.RLock': 'RLock', b'_queue.SimpleQueue': 'SimpleQueue.get'}
 BUILTIN_METHODS = (b'builtin_function_or_method', b'builtin_method')
 WAIT_NAMES = (
     # file's end, function, of the innermost frames (the first, or the first but one) -> what the lock is a part of
@@ -9234,8 +9236,8 @@ def lock_at(python, view, address, futex):
         if name in BUILTIN_METHODS:       # lock.acquire kept under another name, the __exit__ of a `with`
             address = view.word(address + layout.object + 8)
             name = python.type_of(address, view)[1]
-        if name in PYTHON_LOCK_TYPES and view.word(address + layout.object) == futex:
-            return PYTHON_LOCK_TYPES[name], address
+        if name in PY_LOCK_TYPES and view.word(address + layout.object) == futex:
+            return PY_LOCK_TYPES[name], address
     except Unreadable:
         pass
     return None
@@ -9255,8 +9257,8 @@ def parked_lock(python, view, futex):
     address = parked_on(python, view, futex) - python.layout.object
     try:
         name = python.type_of(address, view)[1] if address > CACHE_PAGE else b''
-        if name in PYTHON_LOCK_TYPES and (name == b'_queue.SimpleQueue' or view.read(address + python.layout.object, 1)[0] & 3 == 3):
-            return PYTHON_LOCK_TYPES[name], address
+        if name in PY_LOCK_TYPES and (name == b'_queue.SimpleQueue' or view.read(address + python.layout.object, 1)[0] & 3 == 3):
+            return PY_LOCK_TYPES[name], address
     except Unreadable:
         pass
     return None
@@ -9336,11 +9338,10 @@ def live_depth(python, view, frame):
 
 def handler_of(python, code, lasti):
     """3.11 on: the row of the exception table that covers an instruction, or None."""
-    key = ('exceptions', code)
-    if key not in python.types:
+    if code not in python.handlers:
         table = python.bytes(python.memory.word(code + python.layout.object + 24))
-        python.types[key] = exception_entries(table)
-    for row in python.types[key]:
+        python.handlers[code] = exception_entries(table)
+    for row in python.handlers[code]:
         if row[0] <= lasti < row[1]:
             return row
     return None
@@ -9512,7 +9513,8 @@ def python_stacks(pid, tids, deadline_s=2.0, max_threads=5000):
     {'version', 'free_threaded', 'file', 'interpreters': [id], 'error': '' or a sentence, 'threads': [...], 'gil': [...],
      'reads', 'seconds'}. A thread: {'tid' (None: not found out), 'interpreter', 'frames': [(function, file,
     line)] innermost first, 'moving', 'cut' (deeper than FRAME_LIMIT), 'waits_gil', 'locks': [{'tid', 'kind', 'lock',
-    'address', 'owner_tid', 'owner_how', 'owner_frame'}]}. Two calls compare: a thread's frames, and each GIL's holder_tid and switch_number.
+    'address', 'owner_tid', 'owner_how', 'owner_frame'}]}. Two calls compare: a thread's frames, and each GIL's holder_tid and
+    switch_number.
     """
     started = time.monotonic()
     report = {'version': '', 'free_threaded': False, 'file': '', 'interpreters': [], 'error': '', 'threads': [], 'gil': [],
@@ -9652,9 +9654,9 @@ def sleeps_on_gil(gils, parked, tid, futex, again):
 # --- what the stacks say: pure, for the reports
 
 def python_deadlocks(threads):
-    """Cycles of threads that wait for each other, each a list of lock records in order; `certain` records are those whose
-    owner the runtime wrote down (owner_how is not 'value stack')."""
-    edges = dict((row['tid'], row) for thread in threads for row in thread['locks'] if row['owner_tid'] is not None)
+    """Cycles of threads that wait for each other, each a list of lock records in order. A cycle is proven if each owner was
+    written down by the runtime, likely if one of them is of a 'value stack'."""
+    edges = dict((row['tid'], row) for thread in threads for row in thread['locks'] if None not in (row['tid'], row['owner_tid']))
     cycles, done = [], set()
     for start in sorted(edges):
         path, tid = [], start
@@ -11145,6 +11147,7 @@ class Snapshot(NamedTuple):
     names: Optional[dict] = None
     fd_sizes: Optional[dict] = None
     replaced: Optional[list] = None
+    fuse_servers: Optional[list] = None
     host: Optional[dict] = None
     last_host: Optional[dict] = None
     gaps: Optional[dict] = None
@@ -11608,11 +11611,11 @@ class Watch:
             step = seconds / (LOOKS - 1.0)
             self.due = [step * look for look in range(1, LOOKS)] if seconds > 0 else []
         else:
-            self.due = [ms / 1000.0 for ms in reader.later_looks()[:60]]
+            self.due = reader.later_looks()[:60]        # ms, as the folders are called
 
     def turn(self, due_s):
-        """Wait until a look is due and turn the reader to it -> its ms."""
-        ms = int(due_s * 1000)
+        """Wait until a look is due (seconds; of a snapshot its ms) and turn the reader to it -> its ms."""
+        ms = due_s
         if self.reader.live:
             left = self.started + due_s - time.monotonic()
             if left > 0:
@@ -11647,7 +11650,7 @@ def collect(reader, pid, seconds=1.0, full=False):
 def read_cheap(reader, pid, s):
     """What costs nothing and blocks on nothing."""
     base = 'proc/%d/' % pid
-    s['taken_at'] = reader.fact('taken_at', time.time)
+    s['taken_at'] = epoch_of(reader.fact('taken_at', time.time))
     s['clk_tck'] = positive(reader.fact('clk_tck', lambda: os.sysconf('SC_CLK_TCK')), 100)
     s['page_size'] = positive(reader.fact('page_size', lambda: os.sysconf('SC_PAGE_SIZE')), 4096)
     s['status'] = parsed(parse_status, reader.read(base + 'status'))
@@ -11656,6 +11659,20 @@ def read_cheap(reader, pid, s):
     s['kernel'] = one_line(reader.read('proc/sys/kernel/osrelease')) or kernel_of_version(reader.read('proc/version'))
     s['hostname'] = reader.fact('hostname') or one_line(reader.read('proc/sys/kernel/hostname'))
     s['reader_ns'] = read_namespaces(reader, 'proc/self')
+    if s['taken_at'] is None:
+        btime, uptime = (s['host']['stat'] or {}).get('btime'), (s['host']['uptime'] or (None,))[0]
+        s['taken_at'] = btime + uptime if btime and uptime else None
+
+
+def epoch_of(value):
+    """Seconds since the epoch of a meta.json's time: a number, or ISO 8601 in UTC."""
+    if isinstance(value, str):
+        import calendar
+        try:
+            return float(calendar.timegm(time.strptime(value[:19], '%Y-%m-%dT%H:%M:%S')))
+        except ValueError:
+            return None
+    return value if isinstance(value, (int, float)) else None
 
 
 def positive(value, default):
@@ -11815,6 +11832,9 @@ def follow_chain(reader, pid, s, arch, most=32, depth=6):
                 pids |= child_waited(other, arch)
             others[other_pid] = other
     s['others'], s['holders'] = others, holders
+    if any(wait_of(thread, arch, fds).kind in ('fuse', 'disk', 'kernel') for thread in threads if thread.stat.state in 'DS') and any(
+            mount.fstype.startswith('fuse') and mount.fstype != 'fusectl' for mount in s['mounts'] or ()):
+        find_fuse_servers(reader, s)
     find_lock_files(reader, s, arch)
 
 
@@ -11831,6 +11851,15 @@ def find_owners(reader, pid, s, arch):
             status = parsed(parse_status, reader.read('proc/%d/status' % tid))
             s['tid_pids'][tid] = status_number(status, 'Tgid') if status else (
                 None if reader.gaps.get('proc/%d/status' % tid) in ('ENOENT', 'ESRCH') else False)
+
+
+def find_fuse_servers(reader, s):
+    """The processes that have /dev/fuse open: one of them serves the mount that does not answer."""
+    found = find_ends(reader, 'fuse_servers', {'/dev/fuse'}, s['pid'])
+    s['fuse_servers'] = [tuple(row) for row in (found or {}).get('holders', ())]
+    for row in s['fuse_servers'][:8]:
+        if row[0] not in s['others']:
+            s['others'][row[0]] = read_other(reader, row[0])
 
 
 def find_lock_files(reader, s, arch):
@@ -12225,6 +12254,13 @@ def seconds_text(seconds):
     return '%.3g s' % seconds if seconds < 1000 else '%.0f s' % seconds
 
 
+def time_left(f, details):
+    """Seconds until an absolute end, by the clock that it is of; None where that is not known."""
+    until, clock = details.get('until_s'), details.get('clock')
+    now = f.snap.taken_at if clock == 'realtime' else (f.snap.host or {}).get('uptime', (None,))[0] if clock == 'monotonic' else None
+    return max(0.0, until - now) if until is not None and isinstance(now, (int, float)) else None
+
+
 def call_text(f, view):
     """The blocked call with its arguments become things."""
     call = view.wait.call
@@ -12240,6 +12276,9 @@ def call_text(f, view):
                                                  seconds_text(details.get('timeout_s')))
     if call.name in EPOLLS and call.fd is not None:
         return '%s(%s)' % (call.name, fd_text(f, call.fd))
+    left = time_left(f, details)
+    if left is not None and call.name.startswith('clock_nanosleep'):
+        return '%s(ends in %s)' % (call.name, seconds_text(left))
     if details.get('timeout_s') is not None and view.wait.kind == 'sleep':
         return '%s(%s)' % (call.name, seconds_text(details['timeout_s']))
     if details.get('address') and call.fd is not None:
@@ -12455,11 +12494,21 @@ def link_locks(f):
     living = [view.tid for view in f.living]
     ancestors = tuple(stat.pid for stat, _ in snap.parents)
     groups = judge(waits, words, again, living, ns_tids(snap), snap.maps, stacks, ancestors, elsewhere_of(snap))
+    groups = [join_by_value(f, group) for group in groups]
     told = {tid for group in f.python_groups for tid in group.waiters}
     groups = [group._replace(waiters=tuple(tid for tid in group.waiters if tid not in told)) for group in groups]
     f.lock_groups = f.python_groups + [group for group in groups if group.waiters]
     f.cycles, f.chains = wait_graph(f.lock_groups)
     f.group_of = {tid: group for group in f.lock_groups for tid in group.waiters}
+
+
+def join_by_value(f, group):
+    """Where memory was not read: a shared FUTEX_WAIT for a value that is a live tid is pthread_join's. Enough for
+    words, not for an edge of the wait-for graph."""
+    wait = f.waits[group.waiters[0]]
+    if group.kind == 'unknown futex' and not f.snap.words and not wait.private and wait.val in f.by_tid and wait.val not in group.waiters:
+        return group._replace(kind='join', owner_tid=None, note='of thread %d' % wait.val)
+    return group
 
 
 def elsewhere_of(snap):
@@ -12577,7 +12626,7 @@ KIND_WORDS = {
 def other_wait(f, other):
     """(thread, Wait) that speaks for another process: the main thread, or where that is
     only parked one that waits for something outside."""
-    rows = [(thread, wait_of(thread, f.arch, other.fds)) for thread in other.threads]
+    rows = [(thread, nothing_polled(wait_of(thread, f.arch, other.fds))) for thread in other.threads]
     if not rows:
         return None, Wait('unknown')
     main = next((row for row in rows if row[0].tid == other.pid), rows[0])
@@ -12599,25 +12648,31 @@ def process_text(f, pid, comm=None):
 class Link(NamedTuple):
     """One step of a chain: a process and what it does; end says why the chain stops."""
     pid: int
-    text: str
+    who: str
+    does: str
     end: str
+
+    @property
+    def text(self):
+        """'812 (log-shipper) is stopped'"""
+        return '%s %s' % (self.who, self.does)
 
 
 def follow(f, pid, seen=()):
     """From a process to whom it waits for in turn -> tuple of Link, the last being the end."""
     if pid == f.pid or pid in seen:
-        return (Link(pid, 'and so it goes round: %s waits for this chain itself' % process_text(f, pid), 'cycle'),)
+        return (Link(pid, process_text(f, pid), 'is where the chain began: they wait for each other', 'cycle'),)
     other = (f.snap.others or {}).get(pid)
     if other is None or other.stat is None:
-        return (Link(pid, '%s could not be looked at' % process_text(f, pid), 'unknown'),)
+        return (Link(pid, process_text(f, pid), 'could not be looked at', 'unknown'),)
     if other.stat.state in 'TtZX':
-        return (Link(pid, '%s is %s' % (process_text(f, pid), STATE_SAYS[other.stat.state]), 'stopped'),)
+        return (Link(pid, process_text(f, pid), 'is %s' % STATE_SAYS[other.stat.state], 'stopped'),)
     thread, wait = other_wait(f, other)
     words = KIND_WORDS.get(wait.kind, wait.kind)
     what = other.fds.get(wait.fd) if other.fds and wait.fd is not None else None
     if what is not None and what.target:
         words += ', fd %d: %s' % (wait.fd, what.target)
-    here = Link(pid, '%s %s' % (process_text(f, pid), words), wait.kind)
+    here = Link(pid, process_text(f, pid), words, wait.kind)
     nexts = next_pids(f, other, wait)
     if len(seen) < 8 and nexts:
         return (here,) + follow(f, nexts[0], tuple(seen) + (pid,))
@@ -12673,7 +12728,14 @@ def socket_end(f, fd):
     if not peer:
         return ()
     end = socket_other_end(peer, f.snap.holders, f.pid)
-    return tuple((holder[0], holder[3]) for holder in end.others) + tuple((f.pid, None) for _ in end.own[:1])
+    mine = [other for other in (f.snap.fds or {}).values() if other.kind == 'socket' and other.inode == peer]
+    return tuple((holder[0], holder[3]) for holder in end.others) + tuple((f.pid, None) for _ in mine[:1])
+
+
+def held_by(links):
+    """'812 (log-shipper), which is stopped; ...': the rest of a sentence about the chain."""
+    rest = ''.join('; ' + link.text for link in links[1:])
+    return '%s, which %s%s' % (links[0].who, links[0].does, rest)
 
 
 # ROOM RULES ===================================================================
@@ -12685,13 +12747,18 @@ def socket_end(f, fd):
 # What is worse comes first within one severity.
 RANK = {code: rank for rank, code in enumerate('''
     ended zombie kernel-thread stopped traced frozen deadlock self-deadlock lock-orphaned cgroup-oom
-    wait-fuse wait-nfs lock-held wait-memory wait-disk wait-vfork fd-exhausted accept-queue-full pids-limit wait-kernel
+    lock-held wait-fuse wait-nfs wait-memory wait-disk wait-vfork fd-exhausted accept-queue-full pids-limit wait-kernel
     cpu-throttled cpu-starved zombie-leader lock-suspect wait-file-lock wait-connect wait-socket-write wait-pipe-write
     wait-pipe-read wait-socket-read wait-ipc wait-child wait-event busy-kernel busy-user unread-input
     close-wait-leak fd-leak fd-high memory-limit swapping signal-blocked wait-tty unreaped-children
     deleted-file deleted-exe stale-libs pressure
     event-loop-idle wait-accept idle-pool wait-io-uring wait-signal wait-sleep healthy'''.split())}
 SEVERITIES = ('critical', 'warning', 'note')
+
+
+def capital(words):
+    """A capital at the start; names further on keep their letters."""
+    return words[:1].upper() + words[1:]
 
 
 def people(count, word='thread'):
@@ -12757,6 +12824,8 @@ def still_evidence(f, view):
 
 def duration(seconds):
     """'42 s', '3 h 12 min', '5 d 2 h'"""
+    if seconds < 10:
+        return '%.1f s' % seconds
     seconds = int(seconds)
     for unit, size, below, smaller in (('d', 86400, 'h', 3600), ('h', 3600, 'min', 60), ('min', 60, 's', 1)):
         if seconds >= size:
@@ -12785,7 +12854,9 @@ def stack_command(f, tid=None):
     if f.runtime.name == 'python':
         if f.frames:
             return []
-        if f.gap('mem') or (f.snap.words is None and f.snap.live):
+        if not f.snap.live:
+            return ['where it runs: python3 procdoc.py %d as root or its own user shows the Python lines' % pid]
+        if f.gap('mem') or f.snap.words is None:
             return ['run procdoc again as root or as the same user: it then shows the Python stacks']
         return ['py-spy dump --pid %d' % pid]
     if f.runtime.name == 'jvm':
@@ -12921,7 +12992,7 @@ def rule_deadlock(f):
             group = f.group_of.get(views[0].tid)
             yield finding('self-deadlock', 'critical', confidence,
                           '%s waits for a %s that it holds itself: it can never go on%s.%s'
-                          % (name_of(views[0]).capitalize(), group.kind if group else 'lock', behind, timed),
+                          % (capital(name_of(views[0])), group.kind if group else 'lock', behind, timed),
                           lock_evidence(f, group, views[:1]), stack_command(f), tids=cycle.tids)
             continue
         ring = ' -> '.join(str(view.tid) for view in views + views[:1])
@@ -12940,7 +13011,7 @@ def lock_evidence(f, group, views):
             view = f.by_tid.get(group.owner_tid)
             owner = ', held by %s' % (name_of(view) if view is not None else 'thread %d' % group.owner_tid)
             owner += ' (%s)' % group.owner_how if group.owner_how else ''
-        rows.append(Evidence('%s at %#x%s%s' % (group.kind, group.uaddr, ' in ' + group.place if group.place else '', owner),
+        rows.append(Evidence('%s at %#x%s%s' % (group.kind, group.uaddr, place_text(group), owner),
                              '%d/mem' % f.pid))
     for view in views:
         rows.append(Evidence('%s waits in %s' % (name_of(view), view.text or view.wait.name), f.source('syscall', view.tid)))
@@ -12948,6 +13019,13 @@ def lock_evidence(f, group, views):
         if frames:
             rows.append(Evidence('%s: %s' % (view.tid, frames_text(frames)), '%d/mem' % f.pid))
     return rows
+
+
+def place_text(group):
+    """' in heap', ' taken in hot (app.py:6)'"""
+    if not group.place:
+        return ''
+    return ' ' + group.place if group.place.startswith('taken in ') else ' in ' + group.place
 
 
 def steady_waiters(f, group):
@@ -12994,6 +13072,12 @@ def rule_lock_held(f):
         if view is None or not waiters:
             continue
         behind = next((chain.behind for chain in f.chains if chain.root == root), len(waiters))
+        if groups[0].pi and parked_for_good(f, view):
+            yield finding('deadlock', 'critical', 'likely',
+                          'Deadlock on PI mutexes: %s for one of %s, which glibc has parked for good on its own stack, as it does when the '
+                          'kernel finds a ring of PI mutexes.' % (waits_word(len(waiters)), name_of(view)),
+                          lock_evidence(f, groups[0], waiters[:2]) + wait_evidence(f, view), stack_command(f), tids=[view.tid] + [row.tid for row in waiters])
+            continue
         leader = view.wait.kind in IDLE_KINDS
         kind = groups[0].kind if len(groups) == 1 else '%d locks' % len(groups)
         article = 'a %s' % kind if len(groups) == 1 else kind
@@ -13004,6 +13088,13 @@ def rule_lock_held(f):
         yield finding('lock-held', 'warning' if leader else 'critical', 'likely' if inferred else 'proven',
                       summary, evidence + wait_evidence(f, view), owner_next(f, view),
                       tids=[view.tid] + [waiter.tid for waiter in waiters], pids=chain_pids(f, view))
+
+
+def parked_for_good(f, view):
+    """glibc answers the kernel's EDEADLK on a PI mutex with an endless futex wait for a word on the stack."""
+    wait, group = f.waits.get(view.tid), f.group_of.get(view.tid)
+    return bool(wait is not None and wait.private and not wait.timeout_ptr and wait.val == 0 and group is not None
+                and len(group.waiters) == 1 and group.place in ('stack of thread %d' % view.tid, 'stack of the main thread'))
 
 
 def rule_gil(f):
@@ -13130,8 +13221,8 @@ def suspect_summary(f, rows, everyone, blamed):
     what = ('one lock%s' % word if rows[0][1] is not None else 'a futex') if len(rows) == 1 else '%d different locks' % len(rows)
     start = '%s for %s' % (waits_word(len(everyone)), what)
     if len(blamed) == 1:
-        return start + '; only %s is elsewhere and likely holds it: it %s.%s' % (
-            name_of(blamed[0]), doing(f, blamed[0]), chain_end(f, blamed[0]))
+        return start + '; only %s is elsewhere and %s it: it %s.%s' % (
+            name_of(blamed[0]), 'may hold' if rows[0][2] == 'possible' else 'likely holds', doing(f, blamed[0]), chain_end(f, blamed[0]))
     if blamed:
         return start + '; %s are elsewhere, one of them may hold it.' % people(len(blamed))
     return start + (' and no thread is at work: it may be a deadlock.' if len(everyone) > 1 else
@@ -13141,7 +13232,7 @@ def suspect_summary(f, rows, everyone, blamed):
 def suspect_reason(f, group):
     """Why no owner is named."""
     if group is None or group.owner_state == 'unknown' and not f.snap.words:
-        return 'the owner could not be read: memory of the process is not readable from here'
+        return 'the owner could not be read: its memory is %s' % ('not readable from here' if f.snap.live else 'not in the snapshot')
     return 'no owner is recorded in it (%s%s)' % (group.kind, ', ' + group.note if group.note else '')
 
 
@@ -13272,7 +13363,7 @@ def wait_finding(f, code, kind, views):
     severity = OUTWARD[kind][2 if alone else 1]
     explain = WAIT_EXPLAIN.get(kind)
     words, severity, more, nexts, pids = explain(f, view, severity) if explain else ('', severity, [], [], [])
-    who = 'It' if len(f.living) == 1 else (name_of(view).capitalize() if len(views) == 1 else
+    who = 'It' if len(f.living) == 1 else (capital(name_of(view)) if len(views) == 1 else
                                           '%s of %d' % (people(len(views)), len(f.living)))
     verb = KIND_WORDS[kind] if len(views) == 1 or len(f.living) == 1 else 'are where each ' + KIND_WORDS[kind]
     what = ': %s' % view.text if view.text else ''
@@ -13339,7 +13430,7 @@ def explain_tcp(f, view, severity, fd, row, more):
     """explain_socket for TCP."""
     later = by_inode(f.snap.last_sockets).get(row.inode)
     trouble = tcp_trouble(row, later)
-    words = [TCP_TROUBLE.get(trouble, '').capitalize() + '.'] if trouble in TCP_TROUBLE else []
+    words = [capital(TCP_TROUBLE[trouble]) + '.'] if trouble in TCP_TROUBLE else []
     info = (f.snap.tcp_info or {}).get(row.inode) or {}
     if view.wait.kind == 'socket-read' and isinstance(info.get('last_data_recv_ms'), int):
         got = 'the last data came %s ago' % duration(info['last_data_recv_ms'] / 1000.0)
@@ -13455,8 +13546,10 @@ def explain_file_lock(f, view, severity):
             return (what + 'It is held by %s.' % process_text(f, rows[0][0], rows[0][3]), severity, [source],
                     ['python3 procdoc.py %d' % rows[0][0]], [rows[0][0]])
         return what + 'It is an OFD lock: its holder is not in /proc/locks.', severity, [source], ['lslocks'], []
+    if holder.pid == f.pid:
+        return what + 'This process holds it itself, through another descriptor.', severity, [source], [], []
     links = follow(f, holder.pid)
-    return (what + 'It is held by %s.' % '; '.join(link.text for link in links), severity, [source],
+    return (what + 'It is held by %s.' % held_by(links), severity, [source],
             ['python3 procdoc.py %d   (the holder)' % links[-1].pid], [holder.pid])
 
 
@@ -13489,7 +13582,13 @@ def explain_remote_file(f, view, severity):
             words += ' Mounts here that can hang so: %s.' % ', '.join(remote[:4])
     nexts = ['do not touch that mount (ls, df, lsof would hang too)']
     if view.wait.kind == 'fuse':
-        nexts += ['look at the FUSE server process', 'last resort: echo 1 > /sys/fs/fuse/connections/N/abort, or umount -f']
+        minor = mount.dev.rpartition(':')[2] if mount is not None and can_hang(mount.fstype) else 'N'
+        servers = sorted({row[0] for row in f.snap.fuse_servers or () if row[0] != f.pid})
+        if servers:
+            words += ' FUSE servers here: %s.' % '; '.join(link.text for pid in servers[:3] for link in follow(f, pid)[:1])
+            more.append(Evidence('has /dev/fuse open: %s' % ', '.join(process_text(f, pid) for pid in servers[:5]), '%d/fd' % servers[0]))
+        nexts += ['python3 procdoc.py %d   (the FUSE server)' % servers[0] if servers else 'look at the FUSE server process',
+                  'last resort: echo 1 > /sys/fs/fuse/connections/%s/abort, or umount -f' % minor]
     else:
         nexts += ['check the file server; last resort: umount -f, or umount -l']
     return words, severity, more, nexts, []
@@ -13560,7 +13659,7 @@ def rule_idle(f):
         view = sleepers[0]
         yield finding('wait-sleep', 'note', 'proven' if view.wait.by == 'syscall' else 'likely',
                       '%s sleeps for a set time%s: a timer, not a hang.' % (
-                          'It' if len(f.living) == 1 else name_of(view).capitalize(), ' (%s)' % view.text if view.text else ''),
+                          'It' if len(f.living) == 1 else capital(name_of(view)), ' (%s)' % view.text if view.text else ''),
                       wait_evidence(f, view), tids=[row.tid for row in sleepers[:50]])
 
 
@@ -13574,7 +13673,7 @@ def loop_finding(f, loops):
     view = min(loops, key=lambda row: (row.tid != f.pid, row.tid))
     return finding('event-loop-idle', 'note', 'proven' if view.wait.by == 'syscall' else 'likely',
                    '%s waits in its event loop%s: idle, ready for the next event.' % (
-                       'It' if len(loops) == 1 and len(f.living) == 1 else name_of(view).capitalize(),
+                       'It' if len(loops) == 1 and len(f.living) == 1 else capital(name_of(view)),
                        ' (%s)' % view.text if view.text else ''),
                    wait_evidence(f, view), tids=[row.tid for row in loops[:50]])
 
@@ -13602,7 +13701,8 @@ def rule_healthy(f):
     else:
         text_of = 'Nothing wrong was found.'
     view = (running or f.living)[0]
-    yield finding('healthy', 'note', 'possible' if unread else 'likely', text_of, [still_evidence(f, view)])
+    nexts = ['run procdoc as the same user or as root (in Kubernetes: kubectl debug --profile=sysadmin): it then sees the system calls'] if unread and not running else []
+    yield finding('healthy', 'note', 'possible' if unread else 'likely', text_of, [still_evidence(f, view)], nexts)
 
 
 # --- cpu
@@ -13623,7 +13723,7 @@ def rule_busy(f):
     where = doing(f, view)
     verb = 'have' if len(busy) > 1 else 'has'
     summary = '%s %s run for the whole watch (%.0f %% of a CPU), %s: %s.' % (
-        'It' if len(f.living) == 1 else name_of(view).capitalize() if len(busy) == 1 else people(len(busy)).capitalize() + ' together',
+        'It' if len(f.living) == 1 else capital(name_of(view)) if len(busy) == 1 else people(len(busy)) + ' together',
         verb, sum(row.cpu_pct or 0 for row in busy), 'most of it in the kernel' if kernel else 'most of it in its own code',
         'a loop of system calls or page faults' if kernel else 'a loop, or honest work')
     if ' at ' in where:
@@ -13728,7 +13828,7 @@ def rule_accept_queue(f):
                 continue
         if not f.watched_s and not full:
             continue
-        row_found = finding('accept-queue-full', 'critical' if full else 'warning', 'proven' if full and backlog is not None else 'likely',
+        row_found = finding('accept-queue-full', 'critical' if full else 'warning', 'proven' if full and backlog is not None else 'likely' if full else 'possible',
                       '%s on %s wait%s to be accepted%s, and the process does not accept them.' % (
                           people(row.recv_q, 'connection'), row.local or row.path, 's' if row.recv_q == 1 else '',
                           ' (the queue of %d is full: new clients get no answer)' % backlog if full and backlog is not None
@@ -13755,7 +13855,7 @@ def rule_unread_input(f):
     if not f.watched_s:
         return
     later_rows = by_inode(f.snap.last_sockets)
-    read_now = {view.wait.fd for view in f.living if view.wait.kind == 'socket-read'}
+    read_now, unread = {view.wait.fd for view in f.living if view.wait.kind == 'socket-read'}, []
     for fd in sorted_fds(f):
         row = fd.socket
         if row is None or row.state == 'LISTEN' or not row.recv_q or row.proto not in ('tcp', 'tcp6', 'udp', 'udp6', 'unix'):
@@ -13767,10 +13867,13 @@ def rule_unread_input(f):
             continue
         if row.proto == 'unix' or fd.fd in read_now:
             continue
+        unread.append((fd, row, later))
+    if unread:
+        fd, row, later = max(unread, key=lambda found: found[1].recv_q)
+        many = '' if len(unread) == 1 else '%d sockets hold input that nothing reads: ' % len(unread)
         yield finding('unread-input', 'warning', 'proven',
-                      '%d bytes wait in fd %d (%s) and nothing has read them in %.1f s.' % (row.recv_q, fd.fd, socket_text(row), f.watched_s),
+                      '%s%d bytes wait in fd %d (%s) and nothing has read them in %.1f s.' % (many, row.recv_q, fd.fd, socket_text(row), f.watched_s),
                       [Evidence('Recv-Q %d -> %d' % (row.recv_q, later.recv_q), f.source('net/' + row.proto))], stack_command(f))
-        return
 
 
 # --- files
@@ -13898,13 +14001,19 @@ def signs_of(f):
     running = [view.tid for view in f.living if set(view.strip) <= {'R'}]
     return {'pid': f.pid, 'watched_s': f.watched_s or None,
             'cpu_s': sum(used) / 100.0 * f.watched_s if used and f.watched_s else None,
-            'run_delay_s': max(delays) / 100.0 * f.watched_s if delays else None,
+            'run_delay_s': max(delays) / 100.0 * f.watched_s if delays else None, 'run_delay_tid': slowest(f),
             'running_tids': running, 'seen_running': any('R' in view.strip for view in f.living),
             'wchans': {view.tid: view.thread.wchan for view in f.living},
             'stacks': {view.tid: view.thread.stack for view in f.living if view.thread.stack},
             'policy': snap.stat.policy, 'nice': snap.stat.nice,
             'majflt': sum(view.majflt or 0 for view in f.views) if f.watched_s else None,
             'VmSwap_kB': status_number(snap.status, 'VmSwap')}
+
+
+def slowest(f):
+    """The thread that waited longest for a CPU."""
+    rows = [view for view in f.views if view.run_delay_pct]
+    return max(rows, key=lambda view: view.run_delay_pct).tid if rows else None
 
 
 def host_signs(f):
@@ -13983,6 +14092,9 @@ def fenced(f, name, work):
         return [None] if name == 'cgroup_facts' else []
 
 
+INCIDENTAL = frozenset('cgroup-oom cpu-throttled swapping memory-limit pressure signal-blocked deleted-file pids-limit'.split())
+
+
 def ranked(f, found):
     """Worst first. healthy only where nothing else is said, or where it works and all else is a note."""
     busy = sum(view.cpu_pct or 0 for view in f.views) >= 5
@@ -13993,6 +14105,8 @@ def ranked(f, found):
 
     def order(row):
         rank = RANK['event-loop-idle'] - 0.5 if row.code == 'healthy' and working else row.rank
+        if row.severity == 'note' and row.code in INCIDENTAL:
+            rank += 100                 # true, but not what the process does
         return (SEVERITIES.index(row.severity), rank, -len(row.tids))
     found = sorted(found, key=order)
     kept, counts = [], {}
@@ -14079,7 +14193,8 @@ def section_process(f):
     snap, stat = f.snap, f.snap.stat
     yield Line('command   %s' % command_text(snap), hang=12, source='cmdline')
     yield Line('exe       %s' % (snap.exe or '(none: kernel thread or zombie, or not readable)'), hang=12, source='exe')
-    yield Line('runtime   %s%s' % (f.runtime.label, runtime_version(f)), source='maps')
+    if snap.maps or snap.exe:
+        yield Line('runtime   %s%s' % (f.runtime.label, runtime_version(f)), source='maps, exe')
     if snap.cwd or snap.root:
         yield Line('cwd       %s%s' % (snap.cwd or '?', '   root %s' % snap.root if snap.root not in (None, '/') else ''), hang=12, source='cwd')
     user, group = user_text(snap, 'u', 'Uid'), user_text(snap, 'g', 'Gid')
@@ -14092,7 +14207,7 @@ def section_process(f):
     yield Line('parents   %s' % (chain or ('ppid %s' % stat.ppid)), hang=12, source='stat')
     if snap.children:
         shown = ', '.join('%d (%s) %s' % (child.pid, child.comm, child.state) for child in snap.children[:6])
-        yield Line('children  %d: %s%s' % (len(snap.children), shown, ', ...' if len(snap.children) > 6 else ''), hang=12, source='task/*/children')
+        yield Line('children  %d: %s%s' % (len(snap.children), shown, ', ...' if len(snap.children) > 6 else ''), hang=12, source='stat')
     terminal = 'tty %s' % tty_name(stat.tty_nr) if stat.tty_nr else 'no tty'
     yield Line('session   %s, group %s, %s' % (stat.session, stat.pgrp, terminal), source='stat')
     yield Line('priority  %s, nice %s%s' % (policy_name(stat.policy), stat.nice, ', rt priority %d' % stat.rt_priority if stat.rt_priority else ''), source='stat')
@@ -14111,9 +14226,10 @@ def runtime_version(f):
 
 def environment_lines(snap):
     """Names of all variables; values of the harmless ones, the rest was masked at reading."""
-    shown = ['%s=%s' % (name, value) for name, value in snap.environ if value not in (None, '****')]
+    length = 4000 if snap.full else 60
+    shown = [cut('%s=%s' % (name, value), length) for name, value in snap.environ if value not in (None, '****')]
     hidden = [name for name, value in snap.environ if value in (None, '****')]
-    most = 400 if snap.full else 12
+    most = 400 if snap.full else 8
     if shown:
         yield Line('environ   %s%s' % ('  '.join(shown[:most]), '  ... (%d more: --full)' % (len(shown) - most) if len(shown) > most else ''), hang=12, source='environ')
     if hidden:
@@ -14148,8 +14264,13 @@ def section_state(f):
     """What the state means and what it excludes."""
     stat = f.snap.stat
     row = state_row(stat.state)
-    yield Line('%s  %s' % (stat.state, '%s: %s' % (row[1], row[2]) if row is not None else 'a state that this tool does not know'), hang=5, source='stat')
-    if row is not None and row[3]:
+    if stat.state in 'ZX' and f.living:
+        yield Line('Z  of the main thread only: it has ended, the process has not; see THREADS', hang=5, source='stat')
+        row = None
+    if f.verdict.code in ('frozen', 'kernel-thread'):
+        row = None if row is None else row[:3] + ('',)
+    yield Line('%s  %s' % (stat.state, '%s: %s' % (row[1], row[2]) if row is not None else 'see above' if f.living else 'a state that this tool does not know'), hang=5, source='stat')
+    if row is not None and row[3] and not (len(f.views) > 1 and any(view.moved for view in f.views)):
         yield Line(row[3], indent=5, hang=0)
     tracer = status_number(f.snap.status, 'TracerPid')
     if tracer:
@@ -14199,10 +14320,11 @@ def section_threads(f):
     shown = 0
     groups = f.groups if not f.snap.full else [Group(group.key, (view,)) for group in f.groups for view in group.views]
     most = 10 ** 9 if f.snap.full else 18
-    yield Line('%-11s %-10s %6s %8s  %s' % ('threads', 'states', 'cpu', 'switches', 'name: what it does'), source='task/*/{stat,syscall,wchan,status}')
+    yield Line('%-11s %-10s %6s %8s  %s' % ('thread', 'states', 'cpu', 'switches', 'name: what it does'))
     for group in groups[:most]:
         shown += len(group.views)
         yield group_line(f, group)
+    yield Line('from task/*/{stat,syscall,wchan,status,schedstat}; states: one letter a look', style='source')
     if shown < len(f.views):
         yield Line('... and %s in %d more groups (--full shows all)' % (people(len(f.views) - shown), len(groups) - most))
 
@@ -14216,14 +14338,31 @@ def group_line(f, group):
     switches = [(view.voluntary or 0) + (view.involuntary or 0) for view in views if view.voluntary is not None or view.involuntary is not None]
     names = sorted({view.name for view in views})
     name = names[0] + (' ... (%d names)' % len(names) if len(names) > 1 else '')
-    what = first.text or (first.wait.name if first.wait.name not in ('', '0') else KIND_WORDS.get(first.wait.kind, first.wait.kind))
-    if first.wait.kind == 'running':
-        what = 'running'
+    what = doing_in_table(f, first)
     idle = max([view.idle_s for view in views if view.idle_s is not None] or [0])
     ago = ', last ran %s ago' % duration(idle) if idle >= 2 else ''
     return Line('%-11s %-10s %6s %8s  %s: %s%s%s' % (
         who, strip_text(first.strip), '%.1f%%' % sum(cpu) if cpu else '-', sum(switches) if switches else '-', name, what, ago,
         '  [%s ...]' % ' '.join(str(view.tid) for view in views[:3]) if len(views) > 1 else ''), hang=13)
+
+
+def doing_in_table(f, view):
+    """What a thread does, short: the lock and its owner instead of futex's six arguments."""
+    lock = f.group_of.get(view.tid)
+    if view.wait.kind == 'running':
+        return 'running'
+    if lock is not None:
+        owner = ' of thread %d' % lock.owner_tid if lock.owner_tid is not None else ''
+        return 'futex %#x, %s%s' % (lock.uaddr, lock.kind, owner) if lock not in f.python_groups else '%s%s' % (lock.kind, owner)
+    if view.wait.kind == 'futex' and view.wait.call is not None and view.wait.call.args:
+        return 'futex %#x' % view.wait.call.args[0]
+    words = view.text or (view.wait.name if view.wait.name not in ('', '0') else KIND_WORDS.get(view.wait.kind, view.wait.kind))
+    return words if f.snap.full else cut(words, 120)
+
+
+def cut(words, width):
+    """At most width characters; what was cut is marked."""
+    return words if len(words) <= width else words[:width - 3] + '...'
 
 
 def strip_text(strip):
@@ -14251,8 +14390,11 @@ def section_files(f):
     """Descriptors by kind and target, the limit, and the sockets; all of them with --full."""
     snap = f.snap
     soft, hard = open_files_limit(f)
+    if not f.living or snap.stat.is_kernel_thread:
+        yield Line('none: a kernel thread or a zombie has no descriptors')
+        return
     if snap.fds is None:
-        yield Line('not readable from here')
+        yield Line('not readable from here' if snap.live else 'not in the snapshot')
         return
     share = ' (%d %% of the soft limit %d, hard %s)' % (100 * len(snap.fds) // soft, soft, hard) if isinstance(soft, int) and soft > 0 else ''
     counts = ', '.join('%d %s' % (count, kind) for kind, count in fd_counts(list(snap.fds.values())).items())
@@ -14261,16 +14403,34 @@ def section_files(f):
         for fd in sorted(snap.fds):
             yield Line(full_fd(f, snap.fds[fd]), hang=6)
         return
-    for group in fd_groups(list(snap.fds.values()))[:6]:
-        if group.count > 1 and group.count * 5 >= len(snap.fds):
-            yield Line('%d x %s %s' % (group.count, group.kind, group.target), hang=6, source='fd')
+    for group in fd_groups([fd for fd in snap.fds.values() if fd.kind not in ('socket', 'pipe')])[:4]:
+        if group.count > 3:
+            yield Line('%d x %s' % (group.count, group.target), hang=6, source='fd')
+    for words, count in socket_counts(f).most_common(8):
+        if count > 1:
+            yield Line('%d x %s' % (count, words), hang=6, source='net')
     blocked = {view.wait.fd for view in f.views if view.wait.fd is not None}
-    rows = [fd for fd in sorted(snap.fds) if fd in blocked or fd <= 2] + [
-        fd for fd in sorted(snap.fds) if snap.fds[fd].socket is not None and fd not in blocked and fd > 2]
+    rows = [fd for fd in sorted(snap.fds) if fd in blocked or fd <= 2] + sorted(
+        [fd for fd in snap.fds if snap.fds[fd].socket is not None and fd not in blocked and fd > 2],
+        key=lambda fd: (not (snap.fds[fd].socket.recv_q or snap.fds[fd].socket.send_q), fd))
     for fd in rows[:14]:
         yield Line(fd_text(f, fd) + flags_text(f, snap.fds[fd]), hang=6, source='fdinfo, net')
     if len(rows) > 14:
         yield Line('... %d more sockets; --full shows every descriptor' % (len(rows) - 14))
+
+
+def socket_counts(f):
+    """Sockets by what they have in common: the port that clients came to, or the peer, and the state."""
+    counts = collections.Counter()
+    listening = {split_endpoint(fd.socket.local)[1] for fd in f.snap.fds.values() if fd.socket is not None and fd.socket.state == 'LISTEN'}
+    for fd in f.snap.fds.values():
+        row = fd.socket
+        if row is None or row.proto == 'unix' or row.state == 'LISTEN':
+            continue
+        port = split_endpoint(row.local)[1]
+        ends = 'clients of %s :%s' % (row.proto, port) if port in listening else '%s to %s' % (row.proto, row.remote)
+        counts['%s, %s%s' % (ends, row.state, ', with unread input' if row.recv_q and row.state == 'ESTABLISHED' else '')] += 1
+    return counts
 
 
 def flags_text(f, fd):
@@ -15264,13 +15424,18 @@ late() { # PATH: the same for what may hang: started here, and looked at by coll
     late="$late,$!"
 }
 runs() { pp=; read -r _ _ s pp _ 2>/dev/null <"/proc/$1/stat"; [ "$pp" = $$ ] && [ "$s" != Z ]; }
+answers() { # PID: can its files be read at all?
+    cat "/proc/$1/stat" >/dev/null 2>&1 & c=$!; i=0
+    while runs $c; do i=$((i + 1)); [ $i -lt 300 ] || pause; [ $i -lt 304 ] || { kill -9 $c; return 1; }; done
+}
 collect() {
     for job in $late; do
         n=${job%%,*}; child=${job##*,}; path=${job#*,}; path=${path%,*}; to=$work/snap/$path
         while runs "$child" && [ $patience -gt 0 ]; do patience=$((patience - 1)); pause; done
-        if runs "$child"; then kill -9 "$child"; rm -f "$to"; miss "$path" TIMEOUT; say "/$path could not be read in time"
+        if runs "$child"; then
+            kill -9 "$child"; rm -f "$to"; miss "$path" TIMEOUT; say "/$path could not be read in time"
         elif ! wait "$child"; then why=; read -r why <"$work/why.$n"; rm -f "$to"; miss "$path" "$why"
-        else case $path in */exe) (cd "$work/snap" && tar -xf "$path") ;; esac; fi    # in the place of its archive
+        else case $path in */exe) (cd "$work/snap" && tar -xf "$path") ;; esac; fi   # the link replaces its archive
     done
 }
 pause() { # one second, also where there is no sleep
@@ -15332,6 +15497,7 @@ main() {
     for p; do
         case $p in ''|*[!0-9]*) say "not a process ID: $p"; exit 2 ;; esac
         [ -d "/proc/$p" ] || { say "no such process: $p"; continue; }
+        answers "$p" || { say "/proc/$p/stat does not answer: left out"; continue; }
         pids="$pids $p"; x=0; read -r x _ 2>/dev/null <"/proc/$p/statm"
         [ "$x" != 0 ] || say "$p has no memory: a zombie, a kernel thread, or its main thread has ended; there is little to read"
     done
@@ -15343,7 +15509,8 @@ main() {
     for f in $SYSTEM; do get proc/$f; done; for p in $pids; do process $p; done; pause
     read -r b _ </proc/uptime; ms=$(((${b%.*} - ${a%.*}) * 1000 + (1${b#*.} - 1${a#*.}) * 10)); l=later/$ms/
     for p in $pids; do look $p $l; cgroups $p 'cpu.stat memory.current memory.usage_in_bytes pids.current' $l; done
-    for f in stat uptime loadavg interrupts; do get proc/$f $l; done; for p in $pids; do [ -d /proc/$p ] || say "$p ended meanwhile"; last $p; done
+    for f in stat uptime loadavg interrupts; do get proc/$f $l; done
+    for p in $pids; do [ -d /proc/$p ] || say "$p ended meanwhile"; last $p; done
     collect; meta >"$work/snap/meta.json" || rm -f "$work/snap/meta.json"
     say 'command lines are in the capture as they are: look for secrets before you pass it on'
     [ -n "${PROCDOC_ENVIRON-}" ] || say 'the environment was left out (PROCDOC_ENVIRON=1 adds it)'
@@ -16161,7 +16328,7 @@ def scan_flags(pid, row, later, threads, arch, children, seconds):
     """What is suspicious about one process -> [(severity, code, words)]."""
     stat, flags = row['stat'], []
     if stat.state == 'Z' and (stat.num_threads or 1) < 2:
-        flags.append(('note', 'zombie', 'has ended; its parent %s has not collected it' % stat.ppid))
+        flags.append(('warning', 'zombie', 'has ended; its parent %s has not collected it' % stat.ppid))
     if stat.state in 'Tt':
         flags.append(('warning', 'stopped' if stat.state == 'T' else 'traced', 'is stopped' if stat.state == 'T' else 'is held by a tracer'))
     dead = [child for child in children.get(pid, ()) if child[1] == 'Z']
@@ -16299,11 +16466,6 @@ def scan_lines(rows, options, watched):
     if odd:
         yield Line('', 0)
         yield Line('look closer: python3 procdoc.py %d' % odd[0].pid, 0, 'next')
-
-
-def cut(words, width):
-    """At most width characters; what was cut is marked."""
-    return words if len(words) <= width else words[:width - 3] + '...'
 
 
 def progress_on(stream):
