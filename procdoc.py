@@ -23,16 +23,19 @@ The map, from top to bottom; each room uses only those above it (grep -n '^# ROO
     TABLES         what is known of Linux: calls, wait channels, signals, finding codes
     SAFE           escaping and masking of what other processes wrote
     FILES          one block per /proc file: a pure parser
-    READER         the only code that opens, lists or reads links
-    NETLINK        what ss asks: sock_diag; who else holds a pipe or socket
+    SOCKETS        net/*, fdinfo, locks, mounts; sock_diag; who else holds a pipe or socket
+    HOST           host files, control groups, limits, signals; the commands system and same
+    READER         the only code that opens, lists or reads links of a tree
     TARGET MEMORY  mappings, ELF files and words of /proc/PID/mem
     PYTHON         stacks, GIL and locks of a CPython process
+    LOCKS          futex words: what they are, who owns them, who waits for whom
     CALLS          registers and wait channels -> what a thread waits in
     COLLECT        which files, in which order -> one Snapshot
     LINKS          joins: thread -> descriptor -> the other end; lock -> owner
     RULES          one function per known way to hang
     VERDICT        run the rules, rank
     REPORT         text and JSON
+    EXPLAIN, CAPTURE SCRIPT, RECOVER   what those commands need
     COMMANDS       the command line
 
 At 2 AM: a wait channel or system call is not known -> a row in TABLES. A new kernel prints
@@ -222,9 +225,8 @@ class Finding(NamedTuple):
     rank: int = 0
 
 
-
-# ---------------------------------------------------------------------------
-# ROOM TABLES: what is known of Linux, as data. To add a fact, add a row.
+# ROOM TABLES ================================================================
+# What is known of Linux, as data. To add a fact, add a row.
 #   system calls      SYSCALLS (numbers), SIGNATURES (arguments, how each blocks), FLAG_SETS and VALUE_NAMES (their words)
 #   wait channels     WCHANS
 #   states, signals   STATES, SIGNALS          errors  ERRNOS
@@ -233,7 +235,6 @@ class Finding(NamedTuple):
 #   the map of /proc  PROC_FILES, PROC_SYSTEM, STATUS_LINES, STAT_LINES, IO_FIELDS, SCHEDSTAT_FIELDS
 #   finding codes     CODES
 # Tables written as text are split at first use: most runs need a few rows of them.
-# ---------------------------------------------------------------------------
 
 # Numbers of system calls, Linux 7.3 (arch/*/syscalls/*.tbl). A bare number is a jump: "335 uretprobe uprobe" gives 335
 # and 336. From 424 on one list serves every architecture; 403 to 423 are the calls with 64-bit time of the 32-bit ones.
@@ -2503,12 +2504,10 @@ def proc_file_row(name):
     return None
 
 
-
-# ----------------------------------------------------------------------------------------------------------------------
-# SAFE: what other processes wrote, made fit for a terminal and for a ticket.
+# ROOM SAFE ==================================================================
+# What other processes wrote, made fit for a terminal and for a ticket.
 # safe() stands between every foreign string and the terminal; redact_*() between every secret and anything at all.
 # To add a secret: a word in SECRET_WORDS, a client in CLIENTS, a shape in SHAPES; and a line in the tables of the tests.
-# ----------------------------------------------------------------------------------------------------------------------
 
 PLAIN = re.compile(r'[ -\[\]-~]*\Z').match
 
@@ -2585,14 +2584,12 @@ def safe(s, limit=200, ascii=False):
     return ''.join(out) + ('...(+%d)' % left if left else '')
 
 
-# ----------------------------------------------------------------------------------------------------------------------
 # Redaction. Every string is taken apart three times: by shape (tokens, keys, URLs: SHAPES), by name (name=value, "name": value:
 # mask_pairs), and by the grammar of a command line (--name value, -pX of the clients that take it so: mask_words). A text with
 # spaces may itself be a command line (sh -c, a title, ssh HOST '...'): then the third works on its shell words, and within their
 # quotes again. A secret name without an end to its value masks all the rest. Every expression is linear: where a name or a run
 # may be long, a look-behind keeps it from being tried again at each of its characters.
 # The limit of it: a secret without a name, a known shape or a known client (`prog hunter2`) cannot be told from any other word.
-# ----------------------------------------------------------------------------------------------------------------------
 
 MASK = '****'
 LONGEST = 1 << 18       # characters that are looked at; hostile ones take up to 3 s a million
@@ -3722,9 +3719,10 @@ def ns_inode(link):
     return number((link or '').partition('[')[2].rstrip(']')) if link else None
 
 
-
-
-# ---------------------------------------------------------------- SHAPES of this part
+# ROOM SOCKETS ===============================================================
+# Files, sockets and locks as /proc prints them, what sock_diag adds to that, who else has a pipe or socket
+# open, and the joins between them. Parsers first, then what is asked in the guarded child, then pure joins.
+# To add a file: a block as in FILES. To add a kind of descriptor: a row of ANON_KINDS.
 
 class Socket(NamedTuple):
     """One row of /proc/PID/net/*, in words. None: that table does not say it."""
@@ -5162,9 +5160,10 @@ def close_wait_groups(fds):
     return fd_groups([fd for fd in fds if fd.socket is not None and fd.socket.state == 'CLOSE_WAIT'])
 
 
-
-
-# FILES, continued: the host's and the scheduler's files. Every parser takes bytes and never raises.
+# ROOM HOST ==================================================================
+# The host, the scheduler and the control groups: parsers, the collection of control files through the target's own
+# view, the rules about groups, limits and signals, and the commands system and same.
+# To add a control file: a name in CGROUP_FILES; a kernel setting: a row of SETTINGS; a rule: CGROUP_RULES.
 
 def lines_of(data):
     """The lines of a file that the kernel ends with newlines; foreign line ends (\\r, \\x85) are not ends here."""
@@ -7471,8 +7470,9 @@ def same_line(what, words, verdict):
 # is in D with that lock held (kernels to 6.16 for maps, all for the rest).
 MM_LOCKED = frozenset('cmdline environ maps smaps smaps_rollup numa_maps mem exe auxv'.split())
 # These take exec_update_lock (cred_guard_mutex before 5.11): they block when the
-# target hangs in execve. The first of each process is tried in the child.
-EXEC_LOCKED = frozenset('syscall wchan stack io personality'.split())
+# target hangs in execve. stat has been seen to block too (in do_task_stat, 6.18). The
+# first of each process is tried in the child.
+EXEC_LOCKED = frozenset('stat syscall wchan stack io personality'.split())
 # One read gives all of these: a second one only to see the end is half the cost.
 ONE_READ = frozenset('stat syscall wchan comm schedstat status statm stack'.split())
 
@@ -8127,10 +8127,8 @@ def hashable(value):
     return tuple(map(hashable, value)) if isinstance(value, list) else value
 
 
-
-
-# ======================================================================================================================
-# ROOM TARGET MEMORY: what is mapped in the target, its ELF files and their symbols, and words of its memory.
+# ROOM TARGET MEMORY =========================================================
+# what is mapped in the target, its ELF files and their symbols, and words of its memory.
 #
 # All of this runs inside the guarded child, for each of these reads may block for ever: the mmap lock may be held, an ELF
 # file may lie on a dead server. Nothing here writes, stops or signals. The rules:
@@ -8520,8 +8518,8 @@ def load_elf(task, memory, mappings):
     return elf, bias, descriptor
 
 
-# ======================================================================================================================
-# ROOM PYTHON: the stacks, the GIL and the lock waits of a CPython process, from its memory alone.
+# ROOM PYTHON ================================================================
+# the stacks, the GIL and the lock waits of a CPython process, from its memory alone.
 #
 # python_stacks runs in the guarded child and answers with plain values. It stops nobody: a process that hangs stands still
 # anyway, and a thread that runs is read again until two looks agree, else it is marked `moving`. Each pointer is believed
@@ -9696,8 +9694,8 @@ def python_summary(frames):
     return None, None
 
 
-
-# Locks: what a thread in futex waits for, and who holds it. The kernel tells the address of the word and the C library
+# ROOM LOCKS =================================================================
+# What a thread in futex waits for, and who holds it. The kernel tells the address of the word and the C library
 # wrote the rest beside it, so everything here is "these bytes look like that struct", and bytes can lie. Hence the
 # one rule of this section: an owner is named only when every field that the struct is known to have fits, the word
 # is in the state that a contended lock has, and two reads agree. A lock missed costs a vaguer sentence; an owner
@@ -11336,12 +11334,22 @@ def by_inode(tables):
     return rows
 
 
-
 # --- the family
 
 def read_stat(reader, pid):
-    """PID/stat -> Stat or None."""
-    return parsed(parse_stat, reader.read('proc/%d/stat' % pid))
+    """PID/stat -> Stat or None. Where reading it blocks, status has the most of it."""
+    path = 'proc/%d/stat' % pid
+    data = reader.read(path)
+    if data is None and reader.gaps.get(path) == 'TIMEOUT':
+        status = parsed(parse_status, reader.read('proc/%d/status' % pid))
+        return stat_of_status(pid, status) if status else None
+    return parsed(parse_stat, data)
+
+
+def stat_of_status(pid, status):
+    """What status knows of stat's fields."""
+    return Stat(pid, status.get('Name', '?'), status.get('State', '?')[:1], status_number(status, 'PPid'),
+                num_threads=status_number(status, 'Threads'))
 
 
 def read_parents(reader, stat):
@@ -11521,7 +11529,6 @@ def find_ends(reader, key, wants, skip_pid, budget_s=1.0):
         with Unrecorded(reader):
             found = snapshot_holders(reader, sorted(wants), skip_pid)
     return found
-
 
 
 # --- the order of a diagnosis
@@ -12603,7 +12610,6 @@ def gil_held(f):
     return None
 
 
-
 # --- the chain across processes
 
 STATE_SAYS = {'R': 'running', 'S': 'asleep', 'D': 'in uninterruptible sleep (D)', 'T': 'stopped (SIGSTOP or job control)',
@@ -12816,7 +12822,7 @@ def still_evidence(f, view):
     if view.moved is False:
         words += ', it has not run at all in %.1f s' % f.watched_s
     elif view.moved:
-        words += ', it ran in between'
+        words += ', it ran in between' if not view.cpu_pct else ', it used %.0f %% of a CPU' % view.cpu_pct
     if view.idle_s is not None and view.idle_s >= 0.5:
         words += ', last ran %s ago' % duration(view.idle_s)
     return Evidence(words, f.source('stat', view.tid))
@@ -13211,7 +13217,7 @@ def rule_lock_suspect(f):
     for view in blamed[:2]:
         evidence += wait_evidence(f, view)[:3]
     yield finding('lock-suspect', 'critical' if len(everyone) * 2 >= len(f.workers) and (len(everyone) > 1 or len(f.views) == 1) else 'warning',
-                  sure, summary, evidence, stack_command(f), tids=[view.tid for view in everyone + blamed[:1]])
+                  sure, summary, evidence, stack_command(f), tids=[view.tid for view in (blamed if len(blamed) == 1 else []) + everyone])
 
 
 def suspect_summary(f, rows, everyone, blamed):
@@ -13290,7 +13296,6 @@ def word_confidence(f, group, wait, waiters):
     if not mutex_like or ('musl' in f.runtime.label and wait.val == 2 and len(waiters) < 2):
         return None
     return 'likely' if len(waiters) >= 2 or group.kind != 'unknown futex' else 'possible'
-
 
 
 # --- waiting on others
@@ -13648,7 +13653,7 @@ def rule_idle(f):
         return
     kinds = collections.Counter(view.wait.kind for view in f.workers)
     loops = [view for view in f.workers if view.wait.kind in ('epoll', 'poll')]
-    locked = {tid for row in list(rule_lock_suspect(f)) + list(rule_gil(f)) for tid in row.tids} | owned_waiters(f)
+    locked = {tid for row in list(rule_lock_suspect(f)) + list(rule_gil(f)) for tid in row.tids if f.by_tid[tid].wait.kind == 'futex'} | owned_waiters(f)
     parked = [view for view in f.workers if view.wait.kind == 'futex' and view.tid not in locked]
     sleepers = [view for view in f.workers if view.wait.kind == 'sleep']
     if loops:
@@ -14353,7 +14358,10 @@ def doing_in_table(f, view):
         return 'running'
     if lock is not None:
         owner = ' of thread %d' % lock.owner_tid if lock.owner_tid is not None else ''
-        return 'futex %#x, %s%s' % (lock.uaddr, lock.kind, owner) if lock not in f.python_groups else '%s%s' % (lock.kind, owner)
+        if lock in f.python_groups:
+            return lock.kind + owner
+        kind = lock.kind if lock.kind != 'unknown futex' else 'a lock or condition'
+        return 'futex %#x, %s%s%s' % (lock.uaddr, kind, owner, ' ' + lock.note if lock.kind == 'join' and lock.note and not owner else '')
     if view.wait.kind == 'futex' and view.wait.call is not None and view.wait.call.args:
         return 'futex %#x' % view.wait.call.args[0]
     words = view.text or (view.wait.name if view.wait.name not in ('', '0') else KIND_WORDS.get(view.wait.kind, view.wait.kind))
@@ -14406,31 +14414,37 @@ def section_files(f):
     for group in fd_groups([fd for fd in snap.fds.values() if fd.kind not in ('socket', 'pipe')])[:4]:
         if group.count > 3:
             yield Line('%d x %s' % (group.count, group.target), hang=6, source='fd')
-    for words, count in socket_counts(f).most_common(8):
+    counts_of = socket_counts(f)
+    for words, count in counts_of.most_common(8):
         if count > 1:
             yield Line('%d x %s' % (count, words), hang=6, source='net')
     blocked = {view.wait.fd for view in f.views if view.wait.fd is not None}
-    rows = [fd for fd in sorted(snap.fds) if fd in blocked or fd <= 2] + sorted(
-        [fd for fd in snap.fds if snap.fds[fd].socket is not None and fd not in blocked and fd > 2],
-        key=lambda fd: (not (snap.fds[fd].socket.recv_q or snap.fds[fd].socket.send_q), fd))
-    for fd in rows[:14]:
+    rows = [fd for fd in sorted(snap.fds) if fd in blocked or fd <= 2]
+    many, alone = [], []
+    for fd in sorted(snap.fds):
+        if snap.fds[fd].socket is not None and fd not in rows:
+            (many if counts_of[socket_key(f, snap.fds[fd].socket)] > 1 else alone).append(fd)
+    shown = rows + alone[:12] + many[:2]
+    for fd in shown:
         yield Line(fd_text(f, fd) + flags_text(f, snap.fds[fd]), hang=6, source='fdinfo, net')
-    if len(rows) > 14:
-        yield Line('... %d more sockets; --full shows every descriptor' % (len(rows) - 14))
+    if len(shown) < len(rows) + len(alone) + len(many):
+        yield Line('... %d more sockets; --full shows every descriptor' % (len(rows) + len(alone) + len(many) - len(shown)))
 
 
 def socket_counts(f):
     """Sockets by what they have in common: the port that clients came to, or the peer, and the state."""
-    counts = collections.Counter()
-    listening = {split_endpoint(fd.socket.local)[1] for fd in f.snap.fds.values() if fd.socket is not None and fd.socket.state == 'LISTEN'}
-    for fd in f.snap.fds.values():
-        row = fd.socket
-        if row is None or row.proto == 'unix' or row.state == 'LISTEN':
-            continue
-        port = split_endpoint(row.local)[1]
-        ends = 'clients of %s :%s' % (row.proto, port) if port in listening else '%s to %s' % (row.proto, row.remote)
-        counts['%s, %s%s' % (ends, row.state, ', with unread input' if row.recv_q and row.state == 'ESTABLISHED' else '')] += 1
-    return counts
+    return collections.Counter(socket_key(f, fd.socket) for fd in f.snap.fds.values() if fd.socket is not None)
+
+
+def socket_key(f, row):
+    """The words that sockets of one kind share; one of a kind is its own."""
+    if row.proto == 'unix' or row.state == 'LISTEN':
+        return socket_text(row)
+    if not hasattr(f, 'ports'):
+        f.ports = {split_endpoint(fd.socket.local)[1] for fd in f.snap.fds.values() if fd.socket is not None and fd.socket.state == 'LISTEN'}
+    port = split_endpoint(row.local)[1]
+    ends = 'clients of %s :%s' % (row.proto, port) if port in f.ports else '%s to %s' % (row.proto, row.remote)
+    return '%s, %s%s' % (ends, row.state, ', with unread input' if row.recv_q and row.state == 'ESTABLISHED' else '')
 
 
 def flags_text(f, fd):
@@ -14871,13 +14885,11 @@ def to_text_json(value):
     return json.dumps(clean(value), ensure_ascii=True, indent=1)
 
 
-
-# ---------------------------------------------------------------------------
+# ROOM EXPLAIN ===============================================================
 # The explain command: a word out of /proc, and what it means. An entry is plain data, for text and JSON alike:
 #   {'word': as asked, 'about': 'system call', 'title': one line, 'facts': [[label, sentence], ...]}
 # To explain another sort of word: write an _explain_NAME(word, arch) -> list of entries, and put it into EXPLAINERS where
 # its answer is most useful. It returns [] for words that are not of its sort.
-# ---------------------------------------------------------------------------
 
 # How a call of a wait kind blocks, for those who ask about the call.
 CALL_KIND_TEXTS = {
@@ -15380,12 +15392,11 @@ def format_explain(entries):
     return lines
 
 
-# ----------------------------------------------------------------------------------------------------------------------
-# CAPTURE SCRIPT: what `capture-script` prints: a capture from where there is no Python, by a shell and five applets.
+# ROOM CAPTURE SCRIPT ========================================================
+# What `capture-script` prints: a capture from where there is no Python, by a shell and five applets.
 # A read that may wait for the target's mmap lock runs in a child of its own, which is killed after some seconds and not
 # waited for. Links are read by tar, with lstat and readlink alone: a dead mount behind a descriptor cannot hang it, ln is
 # not needed, and ten thousand descriptors cost one process. A file that fails leaves a line in meta.json, never an empty file.
-# ----------------------------------------------------------------------------------------------------------------------
 
 CAPTURE_SCRIPT = r'''#!/bin/sh
 # Saves what /proc says of hung processes, for procdoc to diagnose elsewhere. It reads; it writes only to a new folder of its own,
@@ -15521,13 +15532,11 @@ main "$@"; exit
 '''
 
 
-
-# ----------------------------------------------------------------------------------------------------------------------
-# RECOVER: copy a file that was deleted while a process still has it open, or its program file, out of /proc/PID/fd/N or exe.
+# ROOM RECOVER ===============================================================
+# Copy a file that was deleted while a process still has it open, or its program file, out of /proc/PID/fd/N or exe.
 # A child does all that may hang (the open, on a dead mount, for ever): it reports down a pipe, and the parent leaves it behind
 # when it says nothing until the deadline. What is not a regular file is never opened: an open has side effects on FIFOs and
 # devices. The size is fixed at the start: what was there then is in the copy, whatever is written meanwhile.
-# ----------------------------------------------------------------------------------------------------------------------
 
 RECOVERED, RECOVER_USAGE, RECOVER_GONE, RECOVER_DENIED = 0, 2, 3, 4    # exit statuses, as the contract has them
 CHUNK = 1 << 20
@@ -16256,8 +16265,6 @@ def cmd_system(options):
     return system_status(facts)
 
 
-
-
 # --- scan: every visible process
 
 SCAN_THREADS = 20000        # threads looked at in one scan, all processes together
@@ -16516,7 +16523,6 @@ def cmd_recover(options):
     status, message = recover(pid, what, options.out, terminal_progress(sys.stderr) if sys.stderr.isatty() else None, max(options.timeout, 3.0))
     complain(message)
     return status
-
 
 
 COMMANDS = {'scan': cmd_scan, 'recover': cmd_recover, 'capture': cmd_capture, 'capture-script': cmd_capture_script, 'explain': cmd_explain, 'same': cmd_same, 'system': cmd_system}
