@@ -5959,7 +5959,7 @@ def pids_level(look):
 
 
 def pressure_level(look, seconds):
-    """PSI of one level, and what it rose by over the watch, in part_percent of the watch."""
+    """PSI of one level, and what it rose by over the watch, in percent of the watch."""
     found = {}
     for kind in ('cpu', 'memory', 'io', 'irq'):
         name = kind + '.pressure'
@@ -6298,16 +6298,16 @@ def rule_cgroup_oom(facts, signs, host=None):
 
 
 def oom_blocked(facts, level, waiting):
-    """The host_finding of a group that stands still for lack of memory; level None where only the wait channel tells."""
+    """The finding of a group that stands still for lack of memory; level None where only the wait channel tells."""
     where = 'the group %s' % safe(level['path']) if level else 'its control group'
     evidence = [Evidence('under_oom 1, oom_kill_disable 1: waits instead of killing', level['events_source']),
                 Evidence('%s used of %s' % (bytes_text(level['usage']), bytes_text(level['limit'])), level['source'])] if level else []
-    evidence += [Evidence('thread %d waits in the memory group\'s OOM queue' % t, '%s/task/%d/wchan' % (facts['source'].split('/')[0], t))
+    evidence += [Evidence('thread %d waits in the memory group\'s OOM queue' % t, '%s/task/%d/{wchan,stack}' % (facts['source'].split('/')[0], t))
                  for t in waiting[:3]]
     return Finding('cgroup-oom', 'critical', 'proven' if level and waiting else 'likely',
                    '%s is out of memory and its OOM killer is off: tasks wait until memory is freed or the limit raised' % where,
                    evidence, [raise_hint(facts['container'], 'memory')]
-                   + (['echo 0 > /%s lets the kernel kill one instead' % safe(shell_path(level['events_source']))] if level else []),
+                   + (['echo 0 > /%s   (the kernel then kills one instead)' % safe(shell_path(level['events_source']))] if level else []),
                    waiting, [])
 
 
@@ -6359,7 +6359,7 @@ def high_evidence(signs, tids):
 
 
 def memory_stall(facts):
-    """How much of the time all tasks of the leaf stalled for memory, part_percent; the smaller of the 10 s average and the watch's own."""
+    """How much of the time all tasks of the leaf stalled for memory, percent; the smaller of the 10 s average and the watch's own."""
     leaf = facts['pressure'][0]['pressure'].get('memory') if facts['pressure'] else None
     seen = [v for v in ((leaf or {}).get('full_avg10'), (leaf or {}).get('full_watch_pct')) if v is not None]
     return min(seen) if seen else None
@@ -6412,7 +6412,7 @@ def rule_pids_limit(facts, signs, host=None):
                     [raise_hint(facts['container'], 'pids'), 'count its threads: a leak of threads looks the same'], [], [])]
 
 
-# When stall time is worth a word. Rows: resource, kind, part_percent for a warning. CPU is of no use here: a throttled group counts as waiting, and
+# When stall time is worth a word. Rows: resource, kind, percent for a warning. CPU is of no use here: a throttled group counts as waiting, and
 # 'some' is near 100 on any machine that is well used.
 PRESSURE_ROWS = (('memory', 'full', 10.0), ('io', 'full', 40.0), ('irq', 'full', 40.0))
 
@@ -6438,8 +6438,8 @@ def rule_pressure(facts, signs, host=None):
             words = ', '.join('%s %.0f %%' % (resource, average) for resource, _, average, _ in high)
             evidence = [Evidence('%s avg10 %.1f %%%s' % (kind, average, '' if watch is None else ', over the watch %.1f %%' % watch),
                                  source_name(source % resource)) for resource, kind, average, watch in high]
-            return [Finding('pressure', 'warning', 'possible', 'in %s all tasks stall for lack of: %s of the time' % (name, words), evidence,
-                            ['procdoc.py system'], [], [])]
+            return [Finding('pressure', 'warning', 'possible', 'on %s all tasks together stood still for lack of %s of the last 10 s' % (name, words), evidence,
+                            ['python3 procdoc.py system'], [], [])]
     return []
 
 
@@ -6853,7 +6853,7 @@ def finding_dict(f):
 
 
 def cpu_facts(first, later, stat, parsed, seconds):
-    """Model, CPUs online, and what they did over the watch in part_percent of all of them."""
+    """Model, CPUs online, and what they did over the watch in percent of all of them."""
     info = parsed('proc/cpuinfo', parse_cpuinfo) or {'model': None, 'count': 0}
     after = (parsed('proc/stat', parse_host_stat, later) or {}).get('cpu') or {}
     rise = {k: max(0, after[k] - stat['cpu'][k]) for k in after if k in stat['cpu'] and k not in ('guest', 'guest_nice')}
@@ -7024,14 +7024,14 @@ def host_load(facts):
     running = [n for n in load['procs_running'] if n is not None]
     if load['avg1'] > 2 * cpus and len(stuck) >= max(2, cpus):
         return [host_finding('pressure', 'warning', 'likely', '%s, and %d processes wait in D: for storage or a server, not for a CPU' % (words, len(stuck)),
-                        [(names, '%d/stat' % stuck[0]['pid']), (words, 'loadavg')], ['procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
+                        [(names, '%d/stat' % stuck[0]['pid']), (words, 'loadavg')], ['python3 procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
     if load['avg1'] > 4 * cpus and running and min(running) > 3 * cpus:
         return [host_finding('pressure', 'warning', 'likely', '%s: more tasks want to run (%d) than there are CPUs' % (words, min(running)),
                         [(words, 'loadavg'), ('procs_running %d' % min(running), 'stat')], ['top -o %CPU'])]
     if stuck:
         return [host_finding('wait-kernel', 'note', 'possible', '%d process%s in D%s: %s' % (len(stuck), '' if len(stuck) == 1 else 'es',
                         '' if load['stuck'] is None else ' in both looks', names), [(names, '%d/stat' % stuck[0]['pid'])],
-                        ['procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
+                        ['python3 procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
     return []
 
 
@@ -7079,7 +7079,7 @@ def host_stalls(facts):
     return found
 
 
-# A use this near to its setting is a host_finding. Name, code, part_percent for a warning, what fails.
+# A use this near to its setting is a finding. Name, code, percent for a warning, what fails.
 SETTING_ALARMS = (('kernel.pid_max', 'pids-limit', 90), ('kernel.threads-max', 'pids-limit', 90), ('fs.file-max', 'fd-high', 80),
                   ('net.ipv4.tcp_max_orphans', 'pressure', 75), ('net.ipv4.tcp_mem', 'pressure', 90), ('net.ipv4.ip_local_port_range', 'pressure', 90),
                   ('net.netfilter.nf_conntrack_max', 'pressure', 90), ('kernel.pty.max', 'pressure', 95), ('fs.aio-max-nr', 'pressure', 95),
@@ -7214,7 +7214,7 @@ def show_memory(facts):
 def show_pressure(facts):
     if not facts['pressure']:
         return ['not known: no PSI (kernel before 4.20, or psi=0)']
-    rows = ['%-7s %9s %9s %9s %9s   part_percent of the time in which' % ('', 'some 10s', 'full 10s', 'some now', 'full now')]
+    rows = ['%-7s %9s %9s %9s %9s   percent of the time in which' % ('', 'some 10s', 'full 10s', 'some now', 'full now')]
     notes = {'cpu': 'some task waited for a CPU', 'memory': 'some / all waited for memory', 'io': 'some / all waited for I/O', 'irq': 'all waited for interrupts'}
     for kind, p in facts['pressure'].items():
         figures = [shown(p[k], '%.2f') if p[k] is not None else '-' for k in ('some_avg10', 'full_avg10', 'some_watch_pct', 'full_watch_pct')]
@@ -7243,7 +7243,7 @@ def show_mounts(facts):
     rows = ['%d mounts, %d of them can hang (not touched; a process that touches one may go to D)  (%s)'
             % (mounts['count'], len(mounts['can_hang']), mounts['path'])]
     for m in mounts['can_hang'][:20]:
-        rows.append('%s %s from %s: waits for its %s%s' % (m['fstype'], safe(m['point']), safe(m['source']), m['hangs_on'].replace('the ', ''),
+        rows.append('%s %s from %s: depends on its %s%s' % (m['fstype'], safe(m['point']), safe(m['source']), m['hangs_on'].replace('the ', ''),
                                                       ' [%s]' % safe(','.join(m['options'])) if m['options'] else ''))
     return rows
 
@@ -10933,6 +10933,10 @@ def blocked_fd(arch, name, args):
     if name is None or not args:
         return None
     fd = call_fd(arch, name, args)
+    if fd is None:
+        row = signature(name, arch)         # newfstatat(4, ...): the folder that the path starts at
+        if row is not None and row.args and row.args[0][1] == 'dirfd':
+            fd = signed32(args[0])
     return fd if fd is not None and fd >= 0 else None
 
 
@@ -12290,11 +12294,12 @@ def call_text(f, view):
         return '%s(%s)' % (call.name, seconds_text(details['timeout_s']))
     if details.get('address') and call.fd is not None:
         return '%s(fd %d -> %s)' % (call.name, call.fd, details['address'].text)
+    if details.get('path'):
+        start = '%s, ' % fd_text(f, call.fd) if call.fd is not None and not details['path'].startswith('/') else ''
+        return '%s(%s"%s")' % (call.name, start, details['path'])
     if call.fd is not None and call.fd in (f.snap.fds or {}):
         rest = call.text[len(call.name) + 1:-1].partition(', ')[2] if call.name in ('fcntl', 'fcntl64', 'ioctl') else ''
         return '%s(%s%s)' % (call.name, fd_text(f, call.fd), ', ' + rest if rest else '')
-    if details.get('path'):
-        return '%s("%s")' % (call.name, details['path'])
     if call.name in ('wait4', 'waitpid') and call.args:
         pid = signed32(call.args[0])
         return '%s(%s)' % (call.name, 'child %d' % pid if pid > 0 else 'any child')
@@ -12861,7 +12866,7 @@ def stack_command(f, tid=None):
         if f.frames:
             return []
         if not f.snap.live:
-            return ['where it runs: python3 procdoc.py %d as root or its own user shows the Python lines' % pid]
+            return ['python3 procdoc.py %d   (where it runs, as root or its own user: it shows the Python lines)' % pid]
         if f.gap('mem') or f.snap.words is None:
             return ['run procdoc again as root or as the same user: it then shows the Python stacks']
         return ['py-spy dump --pid %d' % pid]
@@ -12874,6 +12879,8 @@ def stack_command(f, tid=None):
         return ['kill -USR1 %d   opens the inspector on 127.0.0.1:9229' % pid] if catches(f, 10) else []
     if f.runtime.name == 'postgres':
         return ["psql -c 'select pid, state, wait_event_type, wait_event, query from pg_stat_activity'"]
+    if any(view.state == 'D' for view in f.views):
+        return ['cat /proc/%d/task/*/stack   (as root; not gdb or strace: they would hang too)' % pid]
     if f.runtime.name == 'ruby':
         return ['rbspy dump --pid %d' % pid]
     return ['gdb -p %d -batch -ex "thread apply all bt"   (stops it while it looks)' % pid]
@@ -13771,7 +13778,7 @@ def rule_fds(f):
     if isinstance(soft, int) and soft > 0:
         evidence.append(Evidence('Max open files %d (soft), %s (hard)' % (soft, hard if hard is not None else 'unlimited'), f.source('limits')))
         top = groups[0] if groups else None
-        most = '; most are %d x %s' % (top.count, top.target) if top is not None and top.count > 1 else ''
+        most = '; %d of them are %s' % (top.count, top.target) if top is not None and top.count > 1 else ''
         if count >= soft:
             yield finding('fd-exhausted', 'critical', 'proven',
                           'No descriptor is left: %d of %d are open%s. open, accept and socket fail with EMFILE.' % (count, soft, most),
@@ -13803,7 +13810,8 @@ def leak_findings(f, groups, count, soft, evidence):
         yield finding('close-wait-leak', 'warning', 'proven' if closed >= 10 else 'likely',
                       '%s in CLOSE_WAIT%s: the peer has closed, this process has not. It forgot to close, or hangs before it.'
                       % (people(closed, 'connection'), where),
-                      [Evidence('%d in CLOSE_WAIT, fd %s' % (closed, ', '.join(map(str, groups[0].fds[:5]))), f.source('net/tcp'))])
+                      [Evidence('%d in CLOSE_WAIT, fd %s' % (closed, ', '.join(map(str, groups[0].fds[:5]))), f.source('net/tcp'))],
+                      ['find the client code that never closes (a missing close, or with-block), or what keeps it from reading the end']) 
 
 
 def leaky(group, count, soft):
@@ -14426,9 +14434,9 @@ def section_files(f):
             (many if counts_of[socket_key(f, snap.fds[fd].socket)] > 1 else alone).append(fd)
     shown = rows + alone[:12] + many[:2]
     for fd in shown:
-        yield Line(fd_text(f, fd) + flags_text(f, snap.fds[fd]), hang=6, source='fdinfo, net')
-    if len(shown) < len(rows) + len(alone) + len(many):
-        yield Line('... %d more sockets; --full shows every descriptor' % (len(rows) + len(alone) + len(many) - len(shown)))
+        yield Line(fd_text(f, fd) + flags_text(f, snap.fds[fd]), hang=6)
+    left = len(snap.fds) - len(shown)
+    yield Line('from fd, fdinfo, net/*%s' % ('; %d more: --full shows every descriptor' % left if left else ''), style='source')
 
 
 def socket_counts(f):
@@ -14530,7 +14538,7 @@ def section_cgroup(f):
     snap, facts = f.snap, f.cgroup
     if facts:
         paths = sorted({row['path'] for row in facts['paths']}, key=lambda path: (-len(path), path))
-        yield Line('cgroup %s: %s' % (facts['version'] or 'unknown', ', '.join(paths[:4]) or 'none'), hang=4, source='cgroup')
+        yield Line('cgroup %s' % ': '.join(word for word in (facts['version'], ', '.join(paths[:4]) or 'none') if word), hang=4, source='cgroup')
         container = facts.get('container')
         if container and (container.get('id') or container.get('pod')):
             yield Line('container %s %s%s' % (container.get('runtime') or '', container.get('id') or '', '  pod %s' % container['pod'] if container.get('pod') else ''), hang=4, source='cgroup')
@@ -14571,7 +14579,7 @@ def section_host(f):
         yield Line('load %s %s %s: %s runnable of %s threads' % (load[0], load[1], load[2], load.runnable, load[4]), source='/proc/loadavg')
     if memory.get('MemTotal'):
         available = memory.get('MemAvailable')
-        yield Line('memory %s, available %s%s' % (size_text(memory['MemTotal'] * 1024), size_text(available * 1024) if available is not None else '?',
+        yield Line('memory %s, available %s%s' % (size_text(memory['MemTotal'] * 1024), size_text(available * 1024) if available is not None else 'not told (no MemAvailable before 3.14)',
                    ', swap free %s of %s' % (size_text(memory.get('SwapFree', 0) * 1024), size_text(memory['SwapTotal'] * 1024)) if memory.get('SwapTotal') else ', no swap'), source='/proc/meminfo')
     words = []
     for name in ('cpu', 'memory', 'io'):
@@ -14643,14 +14651,17 @@ def header_words(f):
 
 
 def finding_lines(findings, full):
-    """DIAGNOSIS: each finding, its evidence and what to do next."""
+    """DIAGNOSIS: each finding, its evidence and what to do next; a step is said once."""
+    said = set()
     for place, row in enumerate(findings):
         yield Line('%s  %s (%s)' % (row.severity.upper(), row.code, row.confidence), 2, row.severity)
         yield Line(row.summary, 4, hang=0)
         most = 99 if full else 6 if place == 0 else 2
         for proof in row.evidence[:most]:
             yield Line('- %s' % proof.text, 4, source=proof.source)
-        for step in row.next[:99 if full else 3 if place == 0 else 1]:
+        steps = [step for step in row.next if step not in said][:99 if full else 3 if place == 0 else 1]
+        said.update(steps)
+        for step in steps:
             yield Line('> %s' % step, 4, 'next')
 
 
@@ -14709,14 +14720,14 @@ class Screen:
     def render(self, line):
         """One Line -> text with newlines of our own."""
         words = safe(line.words, PARAGRAPHS, self.ascii)
-        source = '  [%s]' % safe(line.source, 120, self.ascii) if line.source else ''
+        source = '  [%s]' % safe(line.source, 300, self.ascii) if line.source else ''
         rows = wrap(words, self.width - line.indent, line.hang)
         tail = ''
         if source:
             if len(rows[-1]) + len(source) + line.indent <= max(self.width, 80):
                 tail = self.paint('source', source)
             else:
-                rows.append(' ' * line.hang + source.strip())
+                rows += [' ' * line.hang + row for row in wrap(source.strip(), self.width - line.indent - line.hang, 2)]
         pad = ' ' * line.indent
         return '\n'.join((pad + self.paint(line.style, row)).rstrip() if row or tail else '' for row in rows) + tail
 

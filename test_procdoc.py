@@ -214,6 +214,12 @@ def found_pythons():
     return sorted(rows.items())
 
 
+def library_text():
+    """procdoc.py to be given on standard input, without its command line."""
+    with open(SCRIPT, encoding='ascii') as file:
+        return file.read().replace("\nif __name__ == '__main__':", '\nif False:')
+
+
 # TABLES =======================================================================
 
 
@@ -573,7 +579,7 @@ class Explain(unittest.TestCase):
         words += [''.join(chr(rng.randrange(0, 300)) for _ in range(rng.randrange(1, 30))) for _ in range(300)]
         for word in words:
             status, out, err = run_main('explain', '--', word)
-            self.assertEqual(status, 0 if ' unknown' not in out and ': not known' not in out else 2, word)
+            self.assertIn(status, (0, 2), word)
             for line in (out + err).split('\n'):
                 self.assertLessEqual(len(line), 100 if out else 4100)
                 self.assertNotRegex(line, '[\\x00-\\x1f\\x7f-\\x9f\\u202e]')
@@ -1607,6 +1613,138 @@ class Safe(unittest.TestCase):
         flood = procdoc.safe('e' + '\u0301' * 150, limit=None)
         self.assertEqual(flood.count('\u0301'), 2)
         self.assertEqual(procdoc.safe(':\u0338'), ':\\u0338')
+
+
+# FILES ========================================================================
+
+STAT_52 = (b'45678 (pay) R 1 (x)\n) S 1 45678 45670 34816 45678 1077936384 1203 7 5 6 110 44 3 2 20 0 34 0 8123456 912345600 25001 '
+           b'18446744073709551615 94 95 96 97 98 0 16781312 4096 2048 0 0 0 17 3 0 0 12 0 0 99 100 101 102 103 104 105 9\n')
+STATUS = (b'Name:\tpay\\n\xff\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t45678\nTracerPid:\t0\nUid:\t0\t1000\t0\t0\nVmRSS:\t  100004 kB\n'
+          b'Threads:\t34\nSigCgt:\t0000000180004a07\nNSpid:\t45678\t1\nvoluntary_ctxt_switches:\t150\nno colon here\nState:\tR (forged)\n')
+FILE_PARSERS = [getattr(procdoc, 'parse_' + name) for name in 'stat stat_look status syscall wchan stack maps cmdline environ'.split()]
+
+
+class FilesOfAProcess(unittest.TestCase):
+
+    def test_stat_with_a_hostile_name(self):
+        """The name ends at the last ')', whatever it holds."""
+        stat = procdoc.parse_stat(STAT_52)
+        self.assertEqual((stat.pid, stat.comm, stat.state, stat.ppid), (45678, 'pay) R 1 (x)\n', 'S', 1))
+        self.assertEqual((stat.pgrp, stat.session, stat.tty_nr), (45678, 45670, 34816))
+        self.assertEqual((stat.minflt, stat.majflt), (1203, 5))
+        self.assertEqual((stat.utime, stat.stime, stat.cutime, stat.cstime, stat.ticks), (110, 44, 3, 2, 154))
+        self.assertEqual((stat.priority, stat.nice, stat.num_threads, stat.starttime), (20, 0, 34, 8123456))
+        self.assertEqual((stat.vsize, stat.rss, stat.processor, stat.blkio_ticks, stat.exit_code), (912345600, 25001, 3, 12, 9))
+        self.assertFalse(stat.is_kernel_thread)
+
+    def test_stat_of_2_6_32_has_44_fields(self):
+        words = STAT_52.rpartition(b')')[2].split()[:42]
+        stat = procdoc.parse_stat(b'7 (old) ' + b' '.join(words))
+        self.assertEqual((stat.comm, stat.utime, stat.blkio_ticks, stat.exit_code), ('old', 110, 12, None))
+
+    def test_stat_cut_short_keeps_what_there_is(self):
+        stat = procdoc.parse_stat(b'7 (x) S 1 7')
+        self.assertEqual((stat.state, stat.ppid, stat.pgrp, stat.utime, stat.ticks), ('S', 1, 7, None, None))
+        for data in (b'', b'7', b'7 (x', b'7 (x)', b'(x) S 1', b'x (y) S 1', b'7 x) S 1', b'9' * 400 + b' (x) S 1'):
+            self.assertIsNone(procdoc.parse_stat(data), data)
+        self.assertIsNone(procdoc.parse_stat(b'7 (x) S ' + b'9' * 400).ppid)
+
+    def test_stat_flags(self):
+        self.assertTrue(procdoc.parse_stat(b'2 (kthreadd) S 0 0 0 0 -1 2129984 0').is_kernel_thread)
+        self.assertTrue(procdoc.parse_stat(b'9 (iou-wrk-8) S 1 8 8 0 -1 16 0').is_io_worker)
+
+    def test_later_looks_are_the_same_figures(self):
+        look, stat = procdoc.parse_stat_look(STAT_52), procdoc.parse_stat(STAT_52)
+        self.assertEqual(look, (stat.state, stat.utime, stat.stime, stat.majflt))
+        self.assertIsNone(procdoc.parse_stat_look(b'7 (x) S 1'))
+
+    def test_status(self):
+        status = procdoc.parse_status(STATUS)
+        self.assertEqual(status['State'], 'S (sleeping)', 'the first line counts')
+        self.assertEqual(status['Name'], 'pay\\n\udcff', 'escapes stay, bytes are not lost')
+        self.assertEqual([procdoc.status_number(status, name) for name in ('VmRSS', 'Threads', 'TracerPid', 'VmSwap', 'Name')], [100004, 34, 0, None, None])
+        self.assertEqual(procdoc.status_mask(status, 'SigCgt'), 0x180004a07)
+        self.assertIsNone(procdoc.status_mask(status, 'SigBlk'))
+        self.assertIsNone(procdoc.status_number(None, 'VmRSS'))
+        self.assertEqual(procdoc.status_ids(status, 'Uid'), [0, 1000, 0, 0])
+
+    def test_syscall(self):
+        call = procdoc.parse_syscall(b'202 0x7f1b2c001000 0x80 0x2 0x0 0xffffffffffffffff 0x0 0x7ffc00001000 0x7f1b2c0ff000\n')
+        self.assertEqual((call.kind, call.nr, call.args[:3], call.sp, call.pc), ('call', 202, (0x7f1b2c001000, 0x80, 2), 0x7ffc00001000, 0x7f1b2c0ff000))
+        self.assertEqual(call.args[4], 2 ** 64 - 1)
+        self.assertEqual(procdoc.parse_syscall(b'running\n').kind, 'running')
+        outside = procdoc.parse_syscall(b'-1 0x7ffc00001000 0x7f1b2c0ff000\n')
+        self.assertEqual((outside.kind, outside.sp), ('outside', 0x7ffc00001000))
+        self.assertEqual(procdoc.parse_syscall(b'-1 0x0 0x0\n').kind, 'none', 'a zombie')
+        self.assertEqual(procdoc.parse_syscall(b'0' + b' 0x0' * 8 + b'\n').kind, 'none', 'a kernel thread, and no read(0)')
+        for data in (b'', b'\n', b'x', b'202', b'202 0x1', b'202 zz 0x80 0x2 0x0 0x0 0x0 0x1 0x2', b'9' * 400 + b' 0x0' * 8, b'5 0x1 0x2'):
+            self.assertIsNone(procdoc.parse_syscall(data), data)
+
+    def test_wchan(self):
+        self.assertEqual([procdoc.parse_wchan(data) for data in (b'futex_do_wait', b'0', b'', b'0\n')], ['futex_do_wait', '0', '0', '0'])
+        self.assertEqual(len(procdoc.parse_wchan(b'a' * 5000)), 200)
+
+    def test_stack(self):
+        data = b'[<0>] futex_wait_queue+0x60/0x90\n[<0>] __fuse_get+0x1/0x2 [fuse]\n[<ffffffff81>] sys_x+0x1/0x2\nnonsense\n'
+        self.assertEqual(procdoc.parse_stack(data), ('futex_wait_queue', '__fuse_get', 'sys_x'))
+        self.assertLessEqual(len(procdoc.parse_stack(b'[<0>] f+0x1/0x2\n' * 5000)), 64)
+
+    def test_maps(self):
+        rows = procdoc.parse_maps(b'55d0c0000000-55d0c0021000 rw-p 00000000 00:00 0                          [heap]\n'
+                                  b'7f1b2c000000-7f1b2c021000 r-xp 0002a000 fe:00 1234  /lib/a b (deleted)\nx\n'
+                                  b'2000-1000 rw-p 0 0:0 0\n7f00-8f00 rw-p 00000000 00:00 0\n' + b'f' * 50 + b'-1 r-xp 0 0:0 0\n')
+        self.assertEqual([(row.path, row.perms) for row in rows], [('[heap]', 'rw-p'), ('/lib/a b (deleted)', 'r-xp'), ('', 'rw-p')])
+        self.assertEqual((rows[1].offset, rows[1].dev, rows[1].inode, rows[1].end - rows[1].start), (0x2a000, 'fe:00', 1234, 0x21000))
+
+    def test_cmdline(self):
+        self.assertEqual(procdoc.parse_cmdline(b'/bin/a\0--port\0\0x y\0'), ['/bin/a', '--port', '', 'x y'])
+        self.assertEqual(procdoc.parse_cmdline(b'postgres: idle'), ['postgres: idle'], 'a title has no NULs')
+        self.assertEqual(procdoc.parse_cmdline(b''), [])
+        self.assertEqual(procdoc.parse_cmdline(b'\xff\0'), ['\udcff'])
+
+    def test_environ(self):
+        self.assertEqual(procdoc.parse_environ(b'A=1\0B=\0C\0\0D=x=y\0'), [('A', '1'), ('B', ''), ('C', None), ('D', 'x=y')])
+
+    def test_auxv(self):
+        wide = struct.pack('<6Q', 33, 0x7ffc00001000, 16, 0x178bfbff, 0, 0)
+        narrow = struct.pack('<12I', 32, 0xf7f01000, 33, 0xf7f00000, 16, 0x178bfbff, 6, 4096, 17, 100, 0, 0)
+        self.assertEqual([procdoc.auxv_bits(data) for data in (wide, narrow, b'', wide[:8])], [64, 32, None, None])
+
+    def test_namespaces(self):
+        self.assertEqual([procdoc.ns_inode(link) for link in ('net:[4026531840]', 'net:[x]', '', None)], [4026531840, None, None, None])
+
+    def test_numbers(self):
+        for word, value in ((b'7', 7), (b'-7', -7), (b'', None), (b'x', None), (b'9' * 41, None), (None, None), ('12', 12)):
+            self.assertEqual(procdoc.number(word), value)
+        self.assertEqual(procdoc.number(b'0x10', 16), 16)
+
+    def test_garbage(self):
+        """Whatever the bytes are, a parser loses lines and never raises."""
+        rng = random.Random(11)
+        seeds = [STAT_52, STATUS, b'202 0x7f 0x80 0x2 0x0 0x0 0x0 0x1 0x2\n', b'7f00-8f00 rw-p 0 00:00 0 /a\n' * 3, b'A=1\0B=2\0', b'[<0>] a+0x1/0x2\n']
+        words = [b'9' * 400, b'-1', b'', b'\xff\xfe', b'\0', b'\n', b'(', b')', b' ', b'0x', b'=']
+        for turn in range(2000):
+            data = bytearray(rng.choice(seeds))
+            for _ in range(rng.randrange(1, 6)):
+                at = rng.randrange(len(data) + 1)
+                data[at:at + rng.randrange(12)] = rng.choice(words + [bytes(bytearray(rng.randrange(256) for _ in range(5)))])
+            for parse in FILE_PARSERS + [procdoc.auxv_bits]:
+                parse(bytes(data))
+
+    @unittest.skipUnless(LIVE_PROC, 'no /proc here')
+    def test_this_process(self):
+        reader = live_reader()
+        me = 'proc/%d/' % os.getpid()
+        stat = procdoc.parse_stat(reader.read(me + 'stat'))
+        self.assertEqual((stat.pid, stat.ppid, stat.pgrp), (os.getpid(), os.getppid(), os.getpgrp()))
+        self.assertEqual(procdoc.status_ids(procdoc.parse_status(reader.read(me + 'status')), 'Uid')[0], os.getuid())
+        argv = procdoc.parse_cmdline(reader.read(me + 'cmdline'))
+        self.assertTrue(argv)
+        maps = procdoc.parse_maps(reader.read(me + 'maps'))
+        self.assertTrue(any(row.path == '[stack]' for row in maps))
+        bits = 64 if sys.maxsize > 1 << 32 else 32
+        self.assertEqual(procdoc.auxv_bits(reader.read(me + 'auxv')), bits)
+        reader.close()
 
 
 # SOCKETS, DESCRIPTORS, LOCKS AND THE OTHER END ================================
@@ -2942,6 +3080,419 @@ def still_there(folder):
         return os.path.exists(folder)
 
 
+# READER =======================================================================
+
+STAT_OF_7 = b'7 (x) S 1 7 7 0 -1 4194304 0 0 0 0 1 1 0 0 20 0 1 0 100 1000 10\n'
+SNAP = {'proc/7/stat': STAT_OF_7, 'proc/7/comm': b'x\n', 'proc/7/task/7/stat': STAT_OF_7, 'proc/7/exe': ('/bin/x',), 'proc/uptime': b'100.00 1.00\n',
+        'proc/7/fd/3': ('pipe:[7]',)}
+
+
+class Folders(InFolder):
+    """A snapshot in a folder: nothing outside of it is opened, nothing in it is waited for."""
+
+    def test_reads_and_links(self):
+        reader = reader_of(self.tree(SNAP))
+        self.assertEqual(reader.read('proc/7/stat'), STAT_OF_7)
+        self.assertEqual(reader.link('proc/7/exe'), '/bin/x')
+        self.assertEqual((reader.names('proc/7/fd'), reader.pids('proc'), reader.pids('proc/7/task')), (['3'], [7], [7]))
+        self.assertFalse(reader.live)
+
+    def test_what_is_not_there_is_a_gap(self):
+        reader = reader_of(self.tree(SNAP))
+        self.assertIsNone(reader.read('proc/7/wchan'))
+        self.assertIsNone(reader.link('proc/7/cwd'))
+        self.assertIsNone(reader.names('proc/7/ns'))
+        self.assertEqual([reader.gaps['proc/7/' + name] for name in ('wchan', 'cwd', 'ns')], ['ABSENT'] * 3)
+        self.assertIsNone(reader.read('proc/7/a\0b'))
+
+    def test_a_bare_proc_folder(self):
+        top = self.tree(SNAP)
+        reader = reader_of(os.path.join(top, 'proc'))
+        self.assertEqual(reader.read('proc/7/stat'), STAT_OF_7)
+        self.assertEqual(reader.read('proc/uptime'), b'100.00 1.00\n')
+
+    def test_one_folder_at_the_top(self):
+        self.tree(SNAP, 'outer/inner')
+        self.assertEqual(reader_of(self.path('outer')).read('proc/7/stat'), STAT_OF_7)
+
+    def test_unusable(self):
+        for files in ({'x': b''}, {'a/x': b'', 'b/y': b''}, {}):
+            name = 'u%d' % len(files)
+            os.makedirs(self.path(name))
+            make_tree(self.path(name), files)
+            self.assertRaises(ValueError, procdoc.open_tree, self.path(name))
+        self.assertRaises(OSError, procdoc.open_tree, self.path('no'))
+
+    def test_links_are_never_followed(self):
+        secret = make_tree(self.path('outside'), {'file': b'outside', 'sub/stat': b'outside'})
+        top = self.tree(dict(SNAP, **{'proc/7/status': (os.path.join(secret, 'file'),), 'proc/8': (os.path.join(secret, 'sub'),),
+                                      'proc/7/limits': ('/proc/self/limits',), 'proc/9': ('7',), 'sys': (secret,)}))
+        reader = reader_of(top)
+        for path in ('proc/7/status', 'proc/8/stat', 'proc/7/limits', 'proc/9/stat', 'sys/file'):
+            self.assertIsNone(reader.read(path), path)
+            self.assertIn(path, reader.gaps)
+        self.assertIsNone(reader.names('proc/8'))
+        self.assertIsNone(reader.names('sys'))
+
+    def test_dots_go_nowhere(self):
+        make_tree(self.dir, {'outside': b'outside'})
+        reader = reader_of(self.tree(SNAP))
+        for path in ('proc/../../outside', '../outside', 'proc/7/../../../outside', 'proc/./7/stat', '/etc/passwd', 'proc//7/stat'):
+            self.assertIsNone(reader.read(path), path)
+
+    def test_only_regular_files_are_read(self):
+        top = self.tree(SNAP)
+        os.mkfifo(os.path.join(top, 'proc/7/status'))
+        os.mkdir(os.path.join(top, 'proc/7/limits'))
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(os.path.join(top, 'proc/7/io'))
+        if ROOT:
+            os.mknod(os.path.join(top, 'proc/7/sched'), 0o600 | 0o020000, os.makedev(1, 5))       # /dev/zero
+        reader, begun = reader_of(top), time.time()
+        for name in ('status', 'limits', 'io') + (('sched',) if ROOT else ()):
+            self.assertIsNone(reader.read('proc/7/' + name), name)
+        self.assertLess(time.time() - begun, 5)
+        self.assertEqual(run_main('--root', top, 7, '--seconds', 0)[0], 0)
+
+    def test_an_endless_file_is_cut(self):
+        top = self.tree(SNAP)
+        with open(os.path.join(top, 'proc/7/maps'), 'wb') as file:
+            file.truncate(1 << 40)
+        reader = reader_of(top)
+        data = reader.read('proc/7/maps', 1000)
+        self.assertEqual((len(data), reader.gaps['proc/7/maps']), (1000, 'CUT'))
+        self.assertLessEqual(len(reader.read('proc/7/maps') or b''), 1 << 26)
+
+    def test_many_folders_do_not_use_up_descriptors(self):
+        files = {'proc/%d/stat' % pid: STAT_OF_7 for pid in range(1, 700)}
+        reader, before = reader_of(self.tree(files)), len(os.listdir('/proc/self/fd')) if LIVE_PROC else 0
+        for pid in range(1, 700):
+            self.assertIsNotNone(reader.read('proc/%d/stat' % pid))
+        if LIVE_PROC:
+            self.assertLess(len(os.listdir('/proc/self/fd')) - before, 200)
+
+    def test_what_the_capture_could_not_read(self):
+        top = self.tree(dict(SNAP, **{'meta.json': json.dumps({'gaps': {'proc/7/syscall': 'EPERM'}, 'arch': 'aarch64'}), 'errors.txt': b'7/stack\tEACCES\nrubbish\n'}))
+        reader = reader_of(top)
+        for path, error in (('proc/7/syscall', 'EPERM'), ('proc/7/stack', 'EACCES'), ('proc/7/wchan', 'ABSENT')):
+            self.assertIsNone(reader.read(path))
+            self.assertEqual(reader.gaps[path], error)
+        self.assertEqual(reader.fact('arch', lambda: self.fail('a replay asked this machine')), 'aarch64')
+        self.assertIsNone(reader.fact('hostname', lambda: self.fail('a replay asked this machine')))
+
+    def test_meta_of_any_shape(self):
+        for meta in (b'', b'[]', b'{', b'null', b'{"gaps": 3, "answers": [1], "clk_tck": "x", "taken_at": "y"}', b'[' * 100000, b'\xff',
+                     b'{"answers": {"words": {"pairs": 3}, "holders:0": {"holders": 5}, "fd_sizes": [1]}, "arch": 7, "hostname": ["x"], "page_size": -1}',
+                     b'{"answers": {"python": {"pairs": [["threads", 3]]}, "last_python": {"pairs": [["threads", [{"pairs": [["tid", "x"], ["frames", 3]]}]]]}}}'):
+            top = self.tree(dict(SNAP, **{'meta.json': meta}), 'm%d' % random.randrange(1 << 40))
+            status, out, err = run_main('--root', top, 7, '--json')
+            self.assertIn(status, (0, 1), (meta[:60], err))
+            self.assertTrue(json.loads(out)['findings'], meta[:60])
+
+    def test_later_looks(self):
+        later = {'later/%s/proc/7/task/7/stat' % ms: STAT_OF_7.replace(b') S', b') R') for ms in ('500', '1000', 'x', '-3', '9' * 30)}
+        reader = reader_of(self.tree(dict(SNAP, **later)))
+        self.assertEqual(reader.later_looks(), [500, 1000])
+        reader.at(500)
+        self.assertIn(b') R', reader.read('proc/7/task/7/stat'))
+        reader.at(0)
+        self.assertIn(b') S', reader.read('proc/7/task/7/stat'))
+
+    def test_nothing_is_written(self):
+        top = self.tree(SNAP)
+        before = sorted((folder, sorted(names), sorted(files)) for folder, names, files in os.walk(top))
+        run_main('--root', top, 7)
+        self.assertEqual(sorted((folder, sorted(names), sorted(files)) for folder, names, files in os.walk(top)), before)
+
+
+class Tars(InFolder):
+    """A snapshot in a tar is read into memory, bounded, and never unpacked to disk."""
+
+    def tar(self, members, mode='w:gz', name='snap.tar'):
+        """(name, type or b'data', linkname)"""
+        path = self.path(name)
+        with tarfile.open(path, mode) as tar:
+            for row in members:
+                info = tarfile.TarInfo(row[0])
+                if isinstance(row[1], bytes) and len(row[1]) != 1:
+                    info.size = len(row[1])
+                    tar.addfile(info, io.BytesIO(row[1]))
+                else:
+                    info.type = row[1]
+                    info.linkname = row[2] if len(row) > 2 else ''
+                    tar.addfile(info)
+        return path
+
+    GOOD = (('proc/7/stat', STAT_OF_7), ('proc/7/exe', tarfile.SYMTYPE, '/bin/x'), ('proc/7/task/7/stat', STAT_OF_7))
+
+    def test_reads_and_links(self):
+        for mode in ('w', 'w:gz', 'w:bz2', 'w:xz'):
+            reader = reader_of(self.tar(self.GOOD, mode))
+            self.assertEqual((reader.read('proc/7/stat'), reader.link('proc/7/exe'), reader.pids('proc')), (STAT_OF_7, '/bin/x', [7]), mode)
+            self.assertIsNone(reader.read('proc/7/exe'))
+            self.assertIsNone(reader.link('proc/7/stat'))
+            self.assertIsNone(reader.names('proc/8'))
+
+    def test_one_folder_at_the_top_and_dots(self):
+        for prefix in ('snapshot/', './', './a/b/', ''):
+            rows = [(prefix + row[0],) + row[1:] for row in self.GOOD]
+            self.assertEqual(reader_of(self.tar(rows)).read('proc/7/stat'), STAT_OF_7, prefix)
+        rows = [(row[0][5:],) + row[1:] for row in self.GOOD]
+        self.assertEqual(reader_of(self.tar(rows)).read('proc/7/stat'), STAT_OF_7, 'a bare proc folder')
+
+    def test_hostile_members_are_left_out(self):
+        bad = [('/proc/7/wchan', b'absolute'), ('../proc/7/wchan', b'above'), ('proc/../proc/7/wchan', b'above'), ('proc/7/status', tarfile.CHRTYPE),
+               ('proc/7/status', tarfile.BLKTYPE), ('proc/7/status', tarfile.FIFOTYPE), ('proc/7/limits', tarfile.LNKTYPE, '/etc/passwd'),
+               ('proc/7/limits', tarfile.LNKTYPE, 'proc/7/stat'), ('/'.join(['d'] * 60), b'deep')]
+        reader = reader_of(self.tar(list(self.GOOD) + bad))
+        for name in ('wchan', 'status', 'limits'):
+            self.assertIsNone(reader.read('proc/7/' + name), name)
+        self.assertEqual(reader.read('proc/7/stat'), STAT_OF_7)
+
+    def test_cut_anywhere(self):
+        """What came before the cut stands; a cut is no traceback."""
+        path = self.tar(self.GOOD)
+        with open(path, 'rb') as file:
+            data = file.read()
+        seen = set()
+        for cut in range(0, len(data), 5):
+            with open(path, 'wb') as file:
+                file.write(data[:cut])
+            status, out, err = run_main('--root', path, 7)
+            self.assertIn(status, (0, 3, 4), err)
+            self.assertNotIn('Traceback', out + err)
+            seen.add(status)
+        self.assertIn(4, seen)
+
+    def test_flipped_bytes(self):
+        rng = random.Random(3)
+        for mode in ('w', 'w:gz'):
+            path = self.tar(self.GOOD, mode)
+            with open(path, 'rb') as file:
+                data = file.read()
+            for _ in range(60):
+                broken = bytearray(data)
+                for _ in range(4):
+                    broken[rng.randrange(min(len(broken), 2600))] ^= 1 << rng.randrange(8)
+                with open(path, 'wb') as file:
+                    file.write(broken)
+                self.assertIn(run_main('--root', path, 7)[0], (0, 1, 3, 4))
+
+    def test_a_bomb_is_bounded(self):
+        """Ten GiB of zeros in ten MB: a few seconds and SNAP_TOTAL of memory at most, here with smaller bounds."""
+        path = self.path('bomb.tar.gz')
+        block = gzip.compress(bytes(1 << 20), 9) if hasattr(gzip, 'compress') else None
+        header = tarfile.TarInfo('proc/7/maps')
+        header.size = 200 << 30
+        with open(path, 'wb') as file:
+            file.write(gzip.compress(b''.join(info for info in self.headers())))
+            file.write(gzip.compress(header.tobuf(tarfile.GNU_FORMAT)))
+            for _ in range(300):
+                file.write(block)
+        with changed(procdoc, SNAP_TOTAL=1 << 23):
+            begun = time.time()
+            reader = reader_of(path)
+            self.assertLess(time.time() - begun, 10)
+            self.assertEqual(reader.read('proc/7/stat'), STAT_OF_7)
+            self.assertIsNone(reader.read('proc/7/maps'))
+
+    @staticmethod
+    def headers():
+        info = tarfile.TarInfo('proc/7/stat')
+        info.size = len(STAT_OF_7)
+        yield info.tobuf(tarfile.GNU_FORMAT) + STAT_OF_7 + bytes(512 - len(STAT_OF_7))
+
+    def test_many_members_are_bounded(self):
+        rows = list(self.GOOD) + [('proc/7/fd/%d' % fd, tarfile.SYMTYPE, 'pipe:[1]') for fd in range(500)]
+        with changed(procdoc, SNAP_MEMBERS=100):
+            reader = reader_of(self.tar(rows))
+            self.assertLessEqual(len(reader.names('proc/7/fd')), 100)
+            self.assertEqual(reader.read('proc/7/stat'), STAT_OF_7)
+
+    def test_not_a_tar(self):
+        for data in (b'', b'x' * 2000, b'\x1f\x8b' + b'x' * 500, b'BZh9' + b'x' * 500, b'\xfd7zXZ\0' + b'x' * 100, bytes(10240)):
+            with open(self.path('no.tar'), 'wb') as file:
+                file.write(data)
+            status, out, err = run_main('--root', self.path('no.tar'), 7)
+            self.assertEqual((status, out), (4, ''), data[:10])
+            self.assertIn('cannot use', err)
+
+
+class Blocking(unittest.TestCase):
+    """Reads that never return: a timeout, a gap that says so, a child that is left behind, and at most two of them."""
+
+    class Tree:
+        """A live tree whose files block for ever where a name is in `stuck`; nothing else is there."""
+        live = True
+
+        def __init__(self, stuck, files):
+            self.stuck, self.files = stuck, files
+            self.pipe = os.pipe()
+            self.asked = []
+
+        def hold(self, pid):
+            pass
+
+        def read(self, path, limit=0):
+            if path in self.stuck:
+                os.read(self.pipe[0], 1)            # nobody ever writes
+            if path not in self.files:
+                raise OSError(errno.ENOENT, path)
+            return self.files[path]
+
+        def link(self, path):
+            return self.read(path)
+
+        def names(self, path):
+            raise OSError(errno.ENOENT, path)
+
+        def close(self):
+            for fd in self.pipe:
+                os.close(fd)
+
+    def reader(self, stuck, timeout_s=0.2, **files):
+        tree = self.Tree(stuck, {'proc/7/' + name: data for name, data in files.items()})
+        self.addCleanup(tree.close)
+        reader = procdoc.Reader(tree, timeout_s)
+        self.addCleanup(reader.close)
+        return reader
+
+    def test_a_timeout_is_a_gap(self):
+        reader, begun = self.reader(['proc/7/cmdline'], cmdline=b'x', status=b'State:\tS\n', wchan=b'0'), time.time()
+        self.assertEqual(reader.read('proc/7/wchan'), b'0')
+        pid = reader.child.pid
+        self.assertIsNone(reader.read('proc/7/cmdline'))
+        self.assertEqual((reader.gaps['proc/7/cmdline'], reader.timeouts), ('TIMEOUT', 1))
+        self.assertGreaterEqual(time.time() - begun, 0.15)
+        self.assertLess(time.time() - begun, 8)
+        self.assertTrue(wait_for(lambda: not procdoc_alive(pid)), 'the child that blocked was not ended')
+
+    def test_the_same_lock_is_not_tried_again(self):
+        reader = self.reader(['proc/7/cmdline', 'proc/7/maps'], cmdline=b'x', maps=b'x', environ=b'A=1')
+        self.assertIsNone(reader.read('proc/7/cmdline'))
+        begun = time.time()
+        for name in ('maps', 'environ', 'smaps_rollup', 'exe', 'auxv'):
+            self.assertIsNone(reader.read('proc/7/' + name))
+            self.assertEqual(reader.gaps['proc/7/' + name], 'TIMEOUT')
+        self.assertLess(time.time() - begun, 0.15, 'one timeout for one lock')
+        self.assertEqual(reader.timeouts, 1)
+
+    def test_two_timeouts_at_most(self):
+        stuck = ['proc/%d/cmdline' % pid for pid in range(10)]
+        tree = self.Tree(stuck, dict.fromkeys(stuck, b''))
+        self.addCleanup(tree.close)
+        reader = procdoc.Reader(tree, 0.3)
+        begun = time.time()
+        for path in stuck:
+            self.assertIsNone(reader.read(path))
+            self.assertEqual(reader.gaps[path], 'TIMEOUT')
+        self.assertEqual(reader.timeouts, 2)
+        self.assertLess(time.time() - begun, 8)
+
+    def test_other_locks_are_read_on(self):
+        reader = self.reader(['proc/7/maps'], maps=b'x', syscall=b'running')
+        self.assertIsNone(reader.read('proc/7/maps'))
+        self.assertEqual(reader.read('proc/7/syscall'), b'running')
+
+    def test_errors_of_the_child_are_named(self):
+        reader = self.reader([])
+        self.assertIsNone(reader.read('proc/7/cmdline'))
+        self.assertEqual(reader.gaps['proc/7/cmdline'], 'ENOENT')
+
+    def test_big_answers_come_whole(self):
+        data = bytes(bytearray(range(256))) * 20000
+        self.assertEqual(self.reader([], 20, maps=data).read('proc/7/maps'), data)
+
+    def test_asked_functions(self):
+        reader = self.reader([], 5)
+        self.assertEqual(reader.ask('k', 'number', '12'), 12)
+        self.assertEqual(reader.answers['k'], 12)
+        self.assertIsNone(reader.ask('bad', 'struct_of_nothing'))
+        self.assertIn('bad', reader.gaps)
+        self.assertEqual(reader.ask('again', 'number', '13'), 13, 'the child lives on')
+
+    def test_an_asked_function_that_blocks(self):
+        reader = self.reader(['proc/7/x'], 0.2)
+        with changed(procdoc, number=lambda word: time.sleep(60)):
+            begun = time.time()
+            self.assertIsNone(reader.ask('k', 'number', '12'))
+            self.assertLess(time.time() - begun, 8)
+        self.assertEqual((reader.gaps['k'], reader.timeouts), ('TIMEOUT', 1))
+
+    def test_a_child_that_dies_is_replaced(self):
+        reader = self.reader([], 5, cmdline=b'a\0')
+        reader.read('proc/7/cmdline')
+        os.kill(reader.child.pid, signal.SIGKILL)
+        self.assertEqual(reader.read('proc/7/cmdline'), b'a\0')
+        self.assertEqual(reader.timeouts, 0)
+
+    def test_the_child_holds_none_of_our_streams(self):
+        """A shell that waits for the end of our output must not wait for a child in D."""
+        code = ('reader = procdoc.Reader(procdoc.open_tree("/"), 0.3)\nimport os, time\nprocdoc.stuck = lambda: time.sleep(30)\n'
+                'print(reader.ask("k", "stuck"), reader.gaps["k"], flush=True)\nos._exit(0)')
+        code = code.replace('os._exit(0)', 'pid = os.fork() if False else 0\nos._exit(0)')
+        child = here('procdoc.GuardedChild.leave = lambda self: None\n' + code, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        begun = time.time()
+        out, err = child.communicate(timeout=60)
+        self.assertEqual(out.decode().split(), ['None', 'TIMEOUT'], err)
+        self.assertLess(time.time() - begun, 25, 'it waited for the child that was left behind')
+
+    def test_which_reads_are_guarded(self):
+        reader = self.reader([])
+        for path in ('proc/7/cmdline', 'proc/7/environ', 'proc/7/task/8/maps', 'proc/7/smaps_rollup', 'proc/7/mem', 'proc/7/exe', 'proc/7/auxv',
+                     'proc/7/root/etc/passwd', 'proc/7/syscall', 'proc/7/wchan', 'proc/7/io'):
+            self.assertTrue(reader._lock_of('read', path), path)
+        for path in ('proc/7/stat', 'proc/7/status', 'proc/7/fd/3', 'proc/cmdline', 'proc/uptime', 'sys/fs/cgroup/x'):
+            self.assertEqual(reader._lock_of('read', path), '', path)
+
+
+def procdoc_alive(pid):
+    """Whether a child of ours is there still and no zombie."""
+    try:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return False
+    except OSError:
+        return False
+    return True
+
+
+class Masks(InFolder):
+    """Secrets are masked in the reader, before anything else sees them."""
+
+    def test_cmdline_and_environ(self):
+        files = dict(SNAP, **{'proc/7/cmdline': b'mysql\0-psecret1\0', 'proc/7/environ': b'TOKEN=secret2\0LANG=C\0', 'proc/cmdline': b'quiet password=secret3\n'})
+        top = self.tree(files)
+        reader = reader_of(top)
+        for path in ('proc/7/cmdline', 'proc/7/environ', 'proc/cmdline'):
+            self.assertNotIn(b'secret', reader.read(path), path)
+        self.assertIn(b'LANG=C', reader.read('proc/7/environ'))
+        self.assertEqual(reader_of(top, show_secrets=True).read('proc/7/cmdline'), b'mysql\0-psecret1\0')
+
+    def test_no_command_shows_them(self):
+        files = dict(SNAP, **{'proc/7/cmdline': b'mysql\0-psecret1\0', 'proc/7/environ': b'TOKEN=secret2\0LANG=C\0'})
+        top = self.tree(files)
+        for words in (['7'], ['7', '--json'], ['7', '--full'], ['scan'], ['scan', '--json'], ['same', '7', '7'], ['system'], ['system', '--json']):
+            status, out, err = run_main('--root', top, *words)
+            self.assertNotIn('secret', (out + err).replace('show-secrets', '').replace('secrets', ''), words)
+        out = run_main('--root', top, '7', '--show-secrets')[1]
+        self.assertIn('secret1', out)
+        self.assertRegex(out.split('\n')[0] + out.split('\n')[1] + out.split('\n')[2], 'secret')
+
+
+class Recording(unittest.TestCase):
+
+    def test_json_of_answers_comes_back(self):
+        for value in (None, True, 5, 'x', b'\0\xff', [1, b'x'], {1: 'a', 'b': [2]}, {(1, 2): b''}, [], {}):
+            back = procdoc.from_json(json.loads(json.dumps(procdoc.to_json(value))))
+            self.assertEqual(back, value)
+        self.assertEqual(procdoc.from_json(procdoc.to_json((1, 2))), [1, 2], 'tuples come back as lists')
+
+    def test_garbage_answers(self):
+        for value in ({'hex': 'zz'}, {'hex': 5}, {'pairs': 5}, {'pairs': [1]}, {'x': 1}, {'pairs': [[{'pairs': []}, 1]]}):
+            self.assertIsNone(procdoc.from_json(value), value)
+
+
 # TARGET MEMORY AND PYTHON =====================================================
 
 
@@ -3622,255 +4173,6 @@ class LiveTests(unittest.TestCase):
                 self.assertEqual(len(procdoc.python_deadlocks(report['threads'])), 3)
 
 
-# JVM ==========================================================================
-
-
-SOURCE = """
-import java.util.concurrent.*;
-import java.util.concurrent.locks.*;
-public class Hang {
-  static final Object A = new StringBuilder("a"), B = new int[3], C = new Object();
-  static final ReentrantLock L = new ReentrantLock(), M = new ReentrantLock();
-  static volatile long sink;
-  static void nap(long ms) { try { Thread.sleep(ms); } catch (InterruptedException e) { } }
-  static void go(String name, Runnable work) { Thread t = new Thread(work, name); t.setDaemon(true); t.start(); }
-  static void two(Object x, Object y) { synchronized (x) { nap(400); synchronized (y) { sink++; } } }
-  static void entry(Object o) { synchronized (o) { sink++; } }
-  static void await(Object o, long ms) { synchronized (o) { try { o.wait(ms); } catch (InterruptedException e) { } } }
-  static synchronized void whole() { nap(400); entry(A); }
-  static void lock(ReentrantLock l, Object o) { l.lock(); nap(400); entry(o); }
-  static void work(int k) { long x = k; for (int i = 0; i < 50000; i++) x = x * 31 + i; sink += x; }
-  static void nested(int k) { while (true) { synchronized (A) { synchronized (B) { L.lock(); try { work(k); } finally { L.unlock(); } } } synchronized (B) { sink++; } } }
-  public static void main(String[] a) throws Exception {
-    switch (a[0]) {
-      case "abba": go("one", () -> two(A, B)); go("two", () -> two(B, A)); break;
-      case "class": go("one", () -> whole()); go("two", () -> { synchronized (A) { nap(400); whole(); } }); break;
-      case "ring": go("one", () -> two(A, B)); go("two", () -> two(B, C)); go("three", () -> two(C, A)); break;
-      case "pile": go("holder", () -> { synchronized (A) { nap(300000); } }); nap(300); for (int i = 0; i < 10; i++) go("w" + i, () -> entry(A)); break;
-      case "socket": { java.net.ServerSocket s = new java.net.ServerSocket(0, 5, java.net.InetAddress.getLoopbackAddress());
-        java.net.Socket c = new java.net.Socket(s.getInetAddress(), s.getLocalPort());
-        go("holder", () -> { synchronized (A) { try { c.getInputStream().read(); } catch (Exception e) { } } }); nap(300);
-        for (int i = 0; i < 10; i++) go("w" + i, () -> entry(A)); break; }
-      case "idle": for (int i = 0; i < 5; i++) go("w" + i, () -> await(A, 0)); break;
-      case "timed": for (int i = 0; i < 3; i++) go("w" + i, () -> await(A, 500)); nap(200); go("holder", () -> { synchronized (A) { nap(300000); } }); nap(500); break;
-      case "pool": { ExecutorService p = Executors.newFixedThreadPool(4); for (int i = 0; i < 8; i++) p.submit(() -> nap(10)); break; }
-      case "locks": go("one", () -> { L.lock(); nap(400); M.lock(); }); go("two", () -> { M.lock(); nap(400); L.lock(); nap(300000); }); break;
-      case "mixed": go("one", () -> lock(L, A)); go("two", () -> { synchronized (A) { nap(400); L.lock(); } }); break;
-      case "latch": { CountDownLatch l = new CountDownLatch(1); go("one", () -> { try { l.await(); } catch (InterruptedException e) { } }); break; }
-      case "readers": { ReentrantReadWriteLock l = new ReentrantReadWriteLock(); go("holder", () -> { l.writeLock().lock(); nap(300000); }); nap(300);
-        for (int i = 0; i < 3; i++) go("w" + i, () -> l.readLock().lock()); break; }
-      case "busy": for (int i = 0; i < 3; i++) { final int k = i; go("b" + i, () -> nested(k)); } break;
-    }
-    nap(800); System.out.println("ready"); System.out.flush(); nap(300000);
-  }
-}
-"""
-FLAGS = ('', '-Xint', '-XX:+UseSerialGC', '-XX:+UseZGC', '-XX:-UseCompressedOops', '-XX:-UseCompressedClassPointers',
-         '-XX:TieredStopAtLevel=1')
-
-
-def row(tid, owner):
-    return {'tid': tid, 'owner_tid': owner}
-
-
-class Pure(unittest.TestCase):
-
-    def test_cycles(self):
-        self.assertEqual(jvm.java_deadlocks([]), [])
-        self.assertEqual(jvm.java_deadlocks([row(1, 2), row(2, None), row(3, 2)]), [])
-        found = jvm.java_deadlocks([row(9, 1), row(1, 2), row(2, 3), row(3, 1), row(4, 5), row(5, 4)])
-        self.assertEqual([[each['tid'] for each in cycle] for cycle in found], [[1, 2, 3], [4, 5]])
-
-    def test_names(self):
-        Mapping = collections.namedtuple('Mapping', 'path inode')
-        self.assertTrue(jvm.find_java([Mapping('/opt/jdk/lib/server/libjvm.so (deleted)', 7)]))
-        self.assertFalse(jvm.find_java([Mapping('/x/libjvm.so.py', 7), Mapping('/libjvm.so', 0), Mapping('', 0)]))
-
-    def test_none_where_there_is_no_jvm(self):
-        self.assertIsNone(jvm.jvm_threads(os.getpid()))
-        self.assertIsNone(jvm.jvm_threads(1 << 30))
-        self.assertIsNone(jvm.jvm_threads(2))
-
-
-class OtherMachines(unittest.TestCase):
-    """Processes that only look like a JVM."""
-
-    def error_of(self, names):
-        folder = tempfile.mkdtemp()
-        libc = next(line.split()[-1] for line in open('/proc/self/maps') if '/libc' in line or '/ld-' in line)
-        for name in names:
-            shutil.copy(libc, os.path.join(folder, name))
-        code = ('import mmap, sys\nkeep = [mmap.mmap(open(p, "rb").fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ) for p in sys.argv[1:]]\n'
-                'print(1, flush=True)\nsys.stdin.read()')
-        child = subprocess.Popen([sys.executable, '-c', code] + [os.path.join(folder, name) for name in names],
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
-            child.stdout.readline()
-            return jvm.jvm_threads(child.pid)
-        finally:
-            child.communicate()
-            shutil.rmtree(folder)
-
-    def test_openj9(self):
-        self.assertIn('OpenJ9', self.error_of(['libjvm.so', 'libj9vm29.so'])['error'])
-
-    def test_no_tables(self):
-        found = self.error_of(['libjvm.so'])
-        self.assertIn('gHotSpotVMStructs', found['error'])
-        self.assertEqual(found['threads'], [])
-
-    @unittest.skipUnless(shutil.which('objcopy') and os.path.exists('/bin/sleep'), 'no objcopy')
-    def test_native_image(self):
-        folder = tempfile.mkdtemp()
-        program = os.path.join(folder, 'native')
-        try:
-            subprocess.check_call(['objcopy', '--add-section', '.svm_heap=/etc/passwd', '/bin/sleep', program])
-            child = subprocess.Popen([program, '60'])
-            time.sleep(0.2)
-            found = jvm.jvm_threads(child.pid)
-            child.kill()
-            child.wait()
-            self.assertIn('native image', found['error'])
-        finally:
-            shutil.rmtree(folder)
-
-
-@unittest.skipUnless(shutil.which('java') and shutil.which('javac'), 'no java or javac')
-class Live(unittest.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp()
-        with open(os.path.join(cls.folder, 'Hang.java'), 'w') as out:
-            out.write(SOURCE)
-        subprocess.check_call(['javac', '-nowarn', '--release', '8', 'Hang.java'], cwd=cls.folder, stderr=subprocess.DEVNULL)
-        cls.javas = [shutil.which('java')] + [name for name in os.environ.get('PROCDOC_TEST_JAVA', '').split(':') if name]
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.folder)
-
-    def start(self, case, flags='', java=''):
-        child = subprocess.Popen([java or self.javas[0], '-Xmx96m', '-Xss512k'] + flags.split() + ['Hang', case],
-                                 cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.addCleanup(child.stdout.close)
-        self.addCleanup(child.wait)
-        self.addCleanup(child.kill)
-        for line in child.stdout:
-            if line.strip() == b'ready':
-                return child
-        self.skipTest('this JVM does not run with %s' % flags)
-
-    def ask(self, child):
-        found = jvm.jvm_threads(child.pid, 5)
-        self.assertEqual(found['error'], '')
-        names = {}
-        for each in found['threads']:
-            with open('/proc/%d/task/%d/comm' % (child.pid, each['tid'])) as source:
-                names[each['tid']] = source.read().strip()
-        return found, dict((names[each['tid']], dict(each, owner=names.get(each['owner_tid']))) for each in found['threads'])
-
-    def edges(self, case, flags='', java=''):
-        found, rows = self.ask(self.start(case, flags, java))
-        return rows, dict((name, each['owner']) for name, each in rows.items() if each['owner']), jvm.java_deadlocks(found['threads'])
-
-    def test_abba_everywhere(self):
-        for java in self.javas:
-            for flags in FLAGS:
-                with self.subTest(java=java, flags=flags):
-                    rows, edges, cycles = self.edges('abba', flags, java)
-                    self.assertEqual(edges, {'one': 'two', 'two': 'one'})
-                    self.assertEqual(len(cycles), 1)
-                    self.assertEqual((rows['one']['monitor_class'], rows['two']['monitor_class']), ('[I', 'java.lang.StringBuilder'))
-                    self.assertEqual(rows['one']['frames'][0], 'Hang.two')
-                    self.assertEqual(rows['one']['frames'][-1], 'java.lang.Thread.run')
-
-    def test_locks_everywhere(self):
-        for java in self.javas:
-            for flags in FLAGS:
-                with self.subTest(java=java, flags=flags):
-                    rows, edges, cycles = self.edges('locks', flags, java)
-                    self.assertEqual(edges, {'one': 'two', 'two': 'one'})
-                    self.assertTrue(rows['one']['waits_lock'])
-                    self.assertIsNone(rows['one']['waits_monitor'])
-                    self.assertEqual(rows['one']['monitor_class'], 'java.util.concurrent.locks.ReentrantLock$NonfairSync')
-
-    def test_ring_and_class_and_mixed(self):
-        for java in self.javas:
-            self.assertEqual(self.edges('ring', '', java)[1], {'one': 'two', 'two': 'three', 'three': 'one'})
-            rows, edges, cycles = self.edges('class', '', java)
-            self.assertEqual((edges, len(cycles)), ({'one': 'two', 'two': 'one'}, 1))
-            self.assertEqual(rows['two']['monitor_class'], 'class Hang')
-            self.assertEqual(len(self.edges('mixed', '', java)[2]), 1)
-
-    def test_pile_up(self):
-        everyone = dict(('w%d' % at, 'holder') for at in range(10))
-        for java in self.javas:
-            for case, innermost in (('pile', 'Hang.nap'), ('socket', 'read')):
-                rows, edges, cycles = self.edges(case, '', java)
-                self.assertEqual((edges, cycles), (everyone, []))
-                self.assertEqual(len(set(rows[name]['waits_monitor'] for name in everyone)), 1)
-                self.assertIn(innermost, ' '.join(rows['holder']['frames'][:4]))
-            self.assertEqual(self.edges('readers', '', java)[1], {'w0': 'holder', 'w1': 'holder', 'w2': 'holder'})
-
-    def test_waiter_that_wants_its_monitor_back(self):
-        for java in self.javas:
-            rows, edges, _ = self.edges('timed', '', java)
-            self.assertEqual(edges, {'w0': 'holder', 'w1': 'holder', 'w2': 'holder'})
-            self.assertEqual(rows['w0']['in_wait'], rows['w0']['waits_monitor'])
-
-    def test_idle_has_no_edges(self):
-        for java in self.javas:
-            for case in ('idle', 'pool', 'latch'):
-                rows, edges, _ = self.edges(case, '', java)
-                self.assertEqual(edges, {})
-                if case == 'idle':
-                    self.assertEqual(len(set(rows['w%d' % at]['in_wait'] for at in range(5)) - {None}), 1)
-                if case == 'latch':
-                    self.assertEqual(rows['one']['monitor_class'], 'java.util.concurrent.CountDownLatch$Sync')
-
-    def test_healthy_and_busy_never_deadlocks(self):
-        for java in self.javas:
-            child = self.start('busy', '', java)
-            for _ in range(100):
-                found, rows = self.ask(child)
-                self.assertEqual(jvm.java_deadlocks(found['threads']), [])
-                for name, each in rows.items():
-                    self.assertFalse(each['owner_tid'] and each['owner_tid'] == each['tid'])
-
-    def test_leaves_the_target_alone(self):
-        child = self.start('abba')
-        path = '/proc/%d/task/%d/status' % (child.pid, next(each['tid'] for each in jvm.jvm_threads(child.pid)['threads'] if each['owner_tid']))
-        before = [line for line in open(path) if 'ctxt' in line]
-        for _ in range(20):
-            jvm.jvm_threads(child.pid)
-        self.assertEqual([line for line in open(path) if 'ctxt' in line], before)
-
-    def test_bound(self):
-        child = self.start('abba')
-        self.assertIn('too long', jvm.jvm_threads(child.pid, 0)['error'])
-
-    def test_torn_memory_is_never_a_false_owner(self):
-        import random
-        child = self.start('mixed')
-        true = set((each['tid'], each['owner_tid']) for each in jvm.jvm_threads(child.pid, 5)['threads'] if each['owner_tid'])
-        self.assertEqual(len(true), 2)
-        read, chance = jvm.Memory.pread, random.Random(7)
-
-        def torn(self, address, length):
-            data = read(self, address, length)
-            if data and chance.random() < rate:
-                data = chance.choice([b'', data[:chance.randrange(len(data))], os.urandom(len(data))])
-            return data
-        jvm.Memory.pread = torn
-        try:
-            for rate in [0.01, 0.03, 0.1, 0.5] * 60:
-                rows = jvm.jvm_threads(child.pid, 5)['threads']
-                self.assertLessEqual(set((each['tid'], each['owner_tid']) for each in rows if each['owner_tid']), true)
-        finally:
-            jvm.Memory.pread = read
-
-
 # WHO OWNS THE LOCK ============================================================
 
 
@@ -4289,7 +4591,7 @@ def read_pieces(pid, pieces):
 
 @unittest.skipUnless(shutil.which("gcc") and os.uname()[4] == "x86_64" and os.path.exists("/proc/self/syscall"),
                      "needs gcc and /proc/PID/syscall on x86_64")
-class LocksLive(unittest.TestCase):
+class Live(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.dir)
