@@ -4905,7 +4905,7 @@ def shares(mode, opposite):
 def fifo_other_end(path, side, fds, found, pid):
     """The same for a FIFO by its path, also for one that is still being opened (no descriptor yet): side 'r', 'w' or 'rw'."""
     flags = {'r': 0, 'w': 1, 'rw': 2}.get(side)
-    return pipe_other_end(Fd(-1, path, 'fifo', flags), fds, found, pid)
+    return pipe_other_end(Fd(-1, path, 'fifo', None, {'flags': flags}), fds, found, pid)
 
 
 def socket_other_end(peer_inode, found, pid):
@@ -12140,7 +12140,7 @@ def runtime_of(snap):
         for name, label, words, comms in RUNTIMES:
             if comm in comms:
                 return Runtime(name, label)
-    if any('ld-musl' in path or 'linux-musl' in path for path in paths):
+    if any('musl' in path for path in paths):
         return Runtime('native', 'native (musl)')
     return Runtime('native', 'native')
 
@@ -12317,7 +12317,7 @@ def link(snap):
     f.runtime = runtime_of(snap)
     helper = helper_test(f.runtime, snap.pid)
     f.views = [view_of(thread, snap, f.arch, helper) for thread in (snap.threads or {}).values()]
-    f.views = [with_details(f, view) for view in f.views]
+    f.views = [guessed(f, with_details(f, view)) for view in f.views]
     f.views = [view._replace(text=call_text(f, view)) for view in f.views]
     f.views = [remote_file(f, view) for view in f.views]
     link_python(f)
@@ -12357,6 +12357,38 @@ def with_details(f, view):
     call = call._replace(details=details, fds=tuple((details or {}).get('fds') or ()),
                          timeout_s=(details or {}).get('timeout_s'))
     return view._replace(wait=poll_kind(f, wait._replace(call=call), f.snap.fds))
+
+
+AMBIGUOUS = {
+    # wait channel: kinds of descriptors that a thread may be asleep on in it
+    'wait_woken': ('tcp', 'tty', 'inotify'), 'sk_wait_data': ('tcp',), '__skb_wait_for_more_packets': ('udp', 'unix', 'netlink', 'packet', 'raw'),
+    '__skb_recv_datagram': ('udp', 'unix', 'netlink', 'packet', 'raw'), 'do_wait_intr_irq': ('eventfd', 'timerfd')}
+
+
+def guessed(f, view):
+    """Where the call may not be read (Yama, a missing capability) and the wait channel has several causes: the
+    one descriptor that fits. Two that fit are no answer."""
+    wait = view.wait
+    stem = wchan_stem(view.thread.wchan) if view.thread.wchan else ''
+    if wait.kind != 'unknown' or wait.call is not None or stem not in AMBIGUOUS:
+        return view
+    fits = [fd for fd in (f.snap.fds or {}).values() if fits_channel(fd, AMBIGUOUS[stem])]
+    if len({fd.inode or fd.fd for fd in fits}) != 1:
+        return view
+    fd = fits[0]
+    if fd.socket is None:
+        kind = FD_KIND_WAIT[fd.kind][0]
+    else:
+        later = by_inode(f.snap.last_sockets).get(fd.inode) or fd.socket
+        kind = {'LISTEN': 'accept', 'SYN_SENT': 'connect'}.get(fd.socket.state, 'socket-write' if later.send_q else 'socket-read')
+    return view._replace(wait=wait._replace(kind=kind, by='wchan', fd=fd.fd))
+
+
+def fits_channel(fd, kinds):
+    """May a thread be asleep on this descriptor in such a wait channel?"""
+    if fd.socket is None:
+        return fd.kind in kinds
+    return fd.socket.proto.rstrip('6') in kinds and not (fd.socket.proto.startswith('tcp') and fd.socket.state == 'LISTEN')
 
 
 REMOTE_KINDS = {'nfs': 'nfs', 'nfs4': 'nfs', 'cifs': 'nfs', 'smb3': 'nfs', 'smbfs': 'nfs', 'ceph': 'nfs', '9p': 'nfs', 'afs': 'nfs',
@@ -12867,8 +12899,8 @@ def stack_command(f, tid=None):
             return []
         if not f.snap.live:
             return ['python3 procdoc.py %d   (where it runs, as root or its own user: it shows the Python lines)' % pid]
-        if f.gap('mem') or f.snap.words is None:
-            return ['run procdoc again as root or as the same user: it then shows the Python stacks']
+        if f.python is None or not f.python.get('error'):
+            return ['python3 procdoc.py %d   (as root or its own user: it then shows the Python lines)' % pid]
         return ['py-spy dump --pid %d' % pid]
     if f.runtime.name == 'jvm':
         rows = ['jstack -l %d   (or: jcmd %d Thread.print -l)' % (pid, pid)]
@@ -13297,7 +13329,7 @@ def python_semaphore(f, waiters):
 
 def word_confidence(f, group, wait, waiters):
     """By operation and value alone: 2 is a contended mutex of glibc, Rust and musl; musl's condition and join use it too."""
-    if group.kind == 'low-level lock' and len(waiters) < 2 and wait.cmd == 0:
+    if len(waiters) < 2 and wait.cmd == 0 and (group.kind == 'low-level lock' or group.place.startswith('stack of')):
         return None                     # malloc's, Go's or musl's: one waiter alone may as well be parked
     mutex_like = wait.val == 2 or wait.cmd in (6, 13) or (wait.val & 0x80000000 and wait.val != 0xffffffff)
     if not mutex_like or ('musl' in f.runtime.label and wait.val == 2 and len(waiters) < 2):
@@ -13595,7 +13627,7 @@ def explain_remote_file(f, view, severity):
     nexts = ['do not touch that mount (ls, df, lsof would hang too)']
     if view.wait.kind == 'fuse':
         minor = mount.dev.rpartition(':')[2] if mount is not None and can_hang(mount.fstype) else 'N'
-        servers = sorted({row[0] for row in f.snap.fuse_servers or () if row[0] != f.pid})
+        servers = sorted({row[0] for row in f.snap.fuse_servers or () if row[0] != f.pid and follow(f, row[0])[0].end != 'fuse'})
         if servers:
             words += ' FUSE servers here: %s.' % '; '.join(link.text for pid in servers[:3] for link in follow(f, pid)[:1])
             more.append(Evidence('has /dev/fuse open: %s' % ', '.join(process_text(f, pid) for pid in servers[:5]), '%d/fd' % servers[0]))
@@ -14205,7 +14237,7 @@ def section_process(f):
     """Who it is."""
     snap, stat = f.snap, f.snap.stat
     yield Line('command   %s' % command_text(snap), hang=12, source='cmdline')
-    yield Line('exe       %s' % (snap.exe or '(none: kernel thread or zombie, or not readable)'), hang=12, source='exe')
+    yield Line('exe       %s' % (snap.exe or ('none: a kernel thread or a zombie has none' if not f.living or snap.stat.is_kernel_thread else 'not readable from here' if snap.live else 'not in the snapshot')), hang=12, source='exe')
     if snap.maps or snap.exe:
         yield Line('runtime   %s%s' % (f.runtime.label, runtime_version(f)), source='maps, exe')
     if snap.cwd or snap.root:

@@ -4629,6 +4629,737 @@ class Live(unittest.TestCase):
         self.assertEqual((len(cycles), len(cycles[0].tids), pid in cycles[0].tids, chains), (1, 2, True, []))
 
 
+# LINKS AND RULES, ON RECORDS ==================================================
+# A Snapshot built by hand fires a rule; one fact changed, and it does not; the same unseen, and it claims less.
+
+PID = 100
+
+
+def th(tid=PID, call=None, wchan='0', state='S', name='app', ticks=0, kernel_ticks=0, switches=0, flags=0, later=True, last=None, stack=None, **stat):
+    """A thread, looked at four times. call: (name, arguments...) on x86_64, 'running', 'outside', or None: not readable.
+    ticks and switches: what it used during the watch. last: what it waits in at the end, where that is another call."""
+    def syscall(words):
+        if words is None:
+            return None
+        if isinstance(words, str):
+            return procdoc.Syscall(words, sp=0x7ffc00000000 + tid * 4096)
+        return procdoc.Syscall('call', procdoc.syscall_number('x86_64', words[0]), tuple(words[1:]) + (0,) * (7 - len(words)), 0x7ffc00000000 + tid * 4096, 1)
+    first = procdoc.Stat(tid, name, state, ppid=1, pgrp=PID, session=PID, tty_nr=0, flags=flags, utime=5, stime=5, majflt=0, num_threads=1, starttime=1000,
+                         nice=0, policy=0, **stat)
+    status = {'voluntary_ctxt_switches': '5', 'nonvoluntary_ctxt_switches': '1', 'SigBlk': '0' * 16, 'SigPnd': '0' * 16}
+    after = first._replace(utime=5 + ticks, stime=5 + kernel_ticks)
+    looks = tuple(procdoc.Look(state, 5 + ticks * n // 3, 5 + kernel_ticks * n // 3) for n in (1, 2, 3)) if later else ()
+    return procdoc.Thread(tid, first, status, wchan, syscall(call), stack=stack, looks=looks, last_stat=after if later else None,
+                          last_status=dict(status, voluntary_ctxt_switches=str(5 + switches)) if later else None,
+                          last_wchan=wchan if later else None, last_syscall=(syscall(last or call)) if later else None)
+
+
+def snapshot(*threads, **more):
+    """A Snapshot with defaults, watched for one second unless seconds=0."""
+    threads = threads or (th(),)
+    seconds = more.pop('seconds', 1)
+    if not seconds:
+        threads = [thread._replace(looks=(), last_stat=None, last_status=None, last_wchan=None, last_syscall=None) for thread in threads]
+    stat = threads[0].stat._replace(pid=PID, num_threads=len(threads))
+    fields = dict(pid=PID, asked=PID, taken_at=1.7e9, watched_ms=1000 * seconds, looks_ms=(333, 666, 1000) if seconds else (), arch='x86_64', bits=64,
+                  stat=stat, status=dict(threads[0].status, Uid='0 0 0 0', TracerPid='0', SigQ='0/100', ShdPnd='0' * 16, SigCgt='0' * 16, SigIgn='0' * 16),
+                  argv=['/srv/app'], exe='/srv/app', cwd='/', root='/', threads={thread.tid: thread for thread in threads}, fds={}, fd_count=0, sockets={},
+                  words={}, last_words={}, maps=[], mounts=[], children=(), parents=(), locks=[], others={}, gaps={}, live=False,
+                  holders={'holders': [], 'looked': 9, 'unseen': 0, 'cut': False})
+    fields.update(more)
+    if fields['fds'] is not None and 'fd_count' not in more:
+        fields['fd_count'] = len(fields['fds'])
+    return procdoc.Snapshot(**fields)
+
+
+def fds_of(**rows):
+    """{3: Fd} of f3=('pipe:[7]', flags)."""
+    found = {}
+    for name, row in rows.items():
+        target, flags = (row, 0) if isinstance(row, str) else row[:2]
+        info = dict({'flags': flags, 'pos': 0}, **(row[2] if not isinstance(row, str) and len(row) > 2 else {}))
+        what = procdoc.fd_kind(target)
+        found[int(name[1:])] = procdoc.Fd(int(name[1:]), target, what.kind, what.inode, info)
+    return found
+
+
+def tcp(inode=7, state='ESTABLISHED', local='10.0.1.5:50123', remote='10.0.99.1:5432', recv_q=0, send_q=0, **more):
+    return procdoc.Socket('tcp', state, local, remote, recv_q, send_q, inode, 0, more.pop('timer', 0), more.pop('retrans', 0), 0, probes=0, **more)
+
+
+def other(pid, call=None, comm='peer', state='S', wchan='0', fds=None):
+    """Another process, as far as a chain needs it."""
+    thread = th(pid, call, wchan, state, comm)
+    return procdoc.Other(pid, thread.stat, ['/bin/' + comm], (thread,), fds or {})
+
+
+def held(*rows, **more):
+    """What the search for the other ends found: (pid, fd, target, mode)."""
+    return dict({'holders': [(pid, fd, target, 'peer', mode) for pid, fd, target, mode in rows], 'looked': 9, 'unseen': 0, 'cut': False}, **more)
+
+
+WAIT = ('futex', BASE, 0x80, 2)                                  # a contended glibc mutex
+PARKED = ('futex', BASE, 0x189, 0, 0, 0, 0xffffffff)             # a condition variable, no end
+READ3, WRITE3 = ('read', 3, 0x7f0000000000, 100), ('write', 3, 0x7f0000000000, 100)
+
+
+class Rules(unittest.TestCase):
+
+    def found(self, snap):
+        """The findings; no rule may have raised, and text and JSON can be made of them."""
+        f, findings = procdoc.diagnose(snap)
+        self.assertEqual([gap for gap in f.gaps if gap.startswith('rule ')], [], f.gaps)
+        f.verdict = findings[0]
+        json.loads(procdoc.to_text_json(procdoc.json_report(f, findings)))
+        out = io.StringIO()
+        procdoc.Screen(out, False, False).write(procdoc.text_report(f, findings))
+        for line in out.getvalue().split('\n'):
+            self.assertLessEqual(len(line), 100, line)
+        for row in findings:
+            self.assertIn(row.severity, procdoc.SEVERITIES)
+            self.assertIn(row.confidence, ('proven', 'likely', 'possible'))
+            self.assertIn(row.code, CONTRACT_CODES)
+            self.assertTrue(row.summary and not re.search(r'None|\(\)|  ', row.summary), row.summary)
+        return findings
+
+    def fires(self, code, snap, severity=None, confidence=None, first=True, says=(), sure=True):
+        findings = self.found(snap)
+        rows = [row for row in findings if row.code == code]
+        self.assertTrue(rows, '%s is not among %s' % (code, [row.code for row in findings]))
+        if first:
+            self.assertEqual(findings[0].code, code, [(row.code, row.severity, row.summary) for row in findings])
+        if severity:
+            self.assertEqual(rows[0].severity, severity, rows[0].summary)
+        if confidence:
+            self.assertEqual(rows[0].confidence, confidence, rows[0].summary)
+        for words in ([says] if isinstance(says, str) else says):
+            self.assertIn(words, rows[0].summary + ' '.join(row.text for row in rows[0].evidence))
+        self.assertTrue(all(row.source for row in rows[0].evidence))
+        return rows[0]
+
+    def silent(self, code, snap):
+        findings = self.found(snap)
+        self.assertNotIn(code, [row.code for row in findings], [row.summary for row in findings if row.code == code])
+        return findings
+
+    # -- the whole process
+
+    def test_zombie(self):
+        dead = th(state='Z')
+        parents = ((th(50, name='parent').stat, ['/bin/parent']),)
+        found = self.fires('zombie', snapshot(dead, stat=dead.stat._replace(num_threads=1, ppid=50, exit_code=9), parents=parents), 'critical', 'proven',
+                           says=('SIGKILL', '50 (parent)'))
+        self.assertEqual(found.pids, (50,))
+        self.assertIn('50', found.next[0])
+        self.silent('zombie', snapshot(th()))
+        self.fires('zombie', snapshot(dead, threads=None, fds=None, maps=None, argv=None, status=None, parents=()), 'critical')
+
+    def test_zombie_leader(self):
+        self.fires('zombie-leader', snapshot(th(state='Z'), th(101, PARKED)), 'warning', 'proven', says='101')
+        self.silent('zombie-leader', snapshot(th(), th(101, PARKED)))
+        self.silent('zombie-leader', snapshot(th(state='Z')))
+
+    def test_kernel_thread(self):
+        worker = th(wchan='worker_thread', state='I', flags=0x00200000, name='kworker/0:1')
+        self.fires('kernel-thread', snapshot(worker, argv=[], exe=None, maps=[]), 'note', 'proven')
+        stuck = th(wchan='blk_mq_get_tag', state='D', flags=0x00200000, name='kworker/0:1')
+        self.fires('kernel-thread', snapshot(stuck, argv=[], exe=None), 'warning')
+        self.silent('kernel-thread', snapshot(th(wchan='worker_thread')))
+
+    def test_stopped(self):
+        found = self.fires('stopped', snapshot(th(state='T', wchan='do_signal_stop'), th(101, state='T')), 'critical', 'proven')
+        self.assertIn('kill -CONT 100', found.next)
+        self.silent('stopped', snapshot(th(), th(101)))
+        self.fires('stopped', snapshot(th(state='T', wchan=None), syscall=None) if False else snapshot(th(state='T', wchan=None)), 'critical')
+
+    def test_traced(self):
+        status = dict(snapshot().status, TracerPid='50')
+        held_by = (th(50, name='gdb').stat, 50)
+        self.fires('traced', snapshot(th(state='t'), status=status, tracer=held_by), 'critical', 'proven', says='50 (gdb)')
+        found = self.fires('traced', snapshot(th(call=READ3), status=status, tracer=held_by), 'note', first=False)
+        self.assertEqual(found.pids, (50,))
+        self.silent('traced', snapshot(th()))
+        self.fires('traced', snapshot(th(state='t'), status=None), 'critical', says='not visible')
+
+    def test_frozen(self):
+        self.fires('frozen', snapshot(th(wchan='do_freezer_trap')), 'critical', 'likely')
+        self.silent('frozen', snapshot(th(wchan='0')))
+        one = group(2, [('/a', {'cgroup.events': 'populated 1\nfrozen 1\n', 'cgroup.freeze': '1\n'})])
+        first = {'pid': PID, 'source': '100/cgroup', 'readable': True, 'container': None, 'groups': [one], 'lines': [[0, [], '/a', False]]}
+        self.fires('frozen', snapshot(th(wchan='0'), cgroup=first, last_cgroup={'files': {}}), 'critical')
+
+    # -- locks
+
+    def locks(self, words, *more, **fields):
+        """Thread 101 waits for a word; 102 is elsewhere."""
+        threads = more or (th(call=READ3), th(101, WAIT), th(102, READ3, name='holder'))
+        pieces = memory(words) if words is not None else None
+        return snapshot(*threads, **dict({'words': pieces, 'last_words': pieces, 'maps': [ANON], 'fds': fds_of(f3='/dev/pts/0')}, **fields))
+
+    def test_lock_held(self):
+        found = self.fires('lock-held', self.locks(mutex(owner=102)), 'critical', 'proven', says=('102 (holder)', 'mutex'))
+        self.assertEqual(set(found.tids), {101, 102})
+        self.silent('lock-held', self.locks(mutex(owner=0, word=2)))
+        self.silent('lock-held', self.locks(mutex(owner=102), last_words=memory(mutex(owner=100))))          # it moves
+        self.silent('lock-held', self.locks(mutex(owner=102), th(), th(101, WAIT, switches=3, last=READ3), th(102)))
+        unseen = self.locks(None, gaps={'proc/100/mem': 'EACCES'})
+        self.silent('lock-held', unseen)
+
+    def test_lock_held_chain_to_its_end(self):
+        """101 waits for 102, which waits for 103, which writes into a pipe that a stopped process reads."""
+        words = memory(mutex(owner=102))
+        words.update({BASE + 0x4000 - 0x800: memory(mutex(owner=103))[BASE - 0x800]})
+        threads = [th(), th(101, WAIT), th(102, ('futex', BASE + 0x4000, 0x80, 2)), th(103, WRITE3, name='writer')]
+        found = self.fires('lock-held', self.locks(None, *threads, words=words, last_words=words, fds=fds_of(f3=('pipe:[7]', 1)),
+                                                   holders=held((812, 0, 'pipe:[7]', 'r')), others={812: other(812, state='T', comm='log-shipper')}),
+                           says=('103 (writer)', '812', 'stopped'))
+        self.assertIn(812, found.pids)
+
+    def test_deadlock(self):
+        words = memory(mutex(owner=102))
+        words.update({BASE + 0x4000 - 0x800: memory(mutex(owner=101))[BASE - 0x800]})
+        both = [th(), th(101, WAIT), th(102, ('futex', BASE + 0x4000, 0x80, 2))]
+        found = self.fires('deadlock', self.locks(None, *both, words=words, last_words=words), 'critical', 'proven', says=('101', '102'))
+        self.assertEqual(set(found.tids), {101, 102})
+        one = dict(words, **{BASE + 0x4000 - 0x800: memory(mutex(owner=100))[BASE - 0x800]})
+        self.silent('deadlock', self.locks(None, *both, words=one, last_words=one))
+        self.silent('deadlock', self.locks(None, *both, words=None, last_words=None))
+        self.silent('deadlock', self.locks(None, *both, words={}, last_words={}))
+
+    def test_self_deadlock(self):
+        self.fires('self-deadlock', self.locks(mutex(owner=101)), 'critical', 'proven', says='101')
+        self.silent('self-deadlock', self.locks(mutex(owner=101, kind=1, count=1)))
+        self.silent('self-deadlock', self.locks(None))
+
+    def test_lock_orphaned(self):
+        self.fires('lock-orphaned', self.locks(mutex(owner=555), tid_pids={555: None}), 'critical', says='555')
+        self.fires('lock-orphaned', self.locks(mutex(owner=555), tid_pids={555: 50}, parents=((th(50).stat, []),)), 'critical', 'proven', says='parent')
+        self.silent('lock-orphaned', self.locks(mutex(owner=102)))
+        for unseen in ({}, {555: False}, None):
+            self.silent('lock-orphaned', self.locks(mutex(owner=555), tid_pids=unseen))
+
+    def pile(self, call=WAIT, count=33, hot=True, **fields):
+        threads = [th(call=call, wchan='futex_wait_queue_me')] + [th(PID + n, call, 'futex_wait_queue_me', name='worker') for n in range(1, count)]
+        threads.append(th(PID + count, 'running', '0', 'R', 'hot', ticks=98) if hot else th(PID + count, call, 'futex_wait_queue_me'))
+        return snapshot(*threads, **fields)
+
+    def test_lock_suspect(self):
+        """The lesson's case: 33 threads in futex, one elsewhere."""
+        found = self.fires('lock-suspect', self.pile(), 'critical', says=('33 threads', 'thread 133'))
+        self.assertIn(133, found.tids)
+        self.silent('lock-suspect', self.pile(PARKED, hot=False))
+        only_wchan = self.pile(None, words=None, last_words=None, gaps={'proc/100/syscall': 'EPERM'})
+        self.fires('lock-suspect', only_wchan, confidence='possible')
+
+    def test_idle_pool(self):
+        self.fires('idle-pool', self.pile(PARKED, hot=False), 'note', says='lost wake-up')
+        self.silent('idle-pool', self.pile())
+        self.fires('idle-pool', self.pile(None, hot=False), 'note', 'possible')
+
+    def test_python_lock(self):
+        frames = lambda tid, *rows: {'tid': tid, 'frames': list(rows), 'locks': [], 'waits_gil': False, 'interpreter': 0}
+        rows = [frames(100, ('main', '/srv/app.py', 5)), frames(101, ('acquire', '/srv/pool.py', 88), ('handle', '/srv/app.py', 120)),
+                frames(102, ('spin', '/srv/app.py', 42))]
+        rows[1]['locks'] = [{'tid': 101, 'kind': 'Lock', 'lock': 1, 'address': BASE, 'owner_tid': 102, 'owner_how': 'value stack',
+                             'owner_frame': ('spin', '/srv/app.py', 41)}]
+        report = {'version': '3.11.2', 'threads': rows, 'gil': [], 'error': ''}
+        threads = [th(), th(101, PARKED), th(102, 'running', state='R', ticks=99)]
+        python = [procdoc.Mapping(0x1000, 0x2000, 'r-xp', 0, 'fe:00', 5, '/usr/bin/python3.11')]
+        found = self.fires('lock-held', snapshot(*threads, python=report, last_python=report, maps=python, exe='/usr/bin/python3.11'), 'critical', 'likely',
+                           says=('thread 102', 'app.py:4'))
+        self.assertFalse([line for line in found.next if 'py-spy' in line])
+        nobody = dict(report, threads=[dict(row, locks=[]) for row in rows])
+        self.silent('lock-held', snapshot(*threads, python=nobody, last_python=nobody, maps=python, exe='/usr/bin/python3.11'))
+        self.silent('lock-held', snapshot(*threads, python=None, last_python=None, maps=python, exe='/usr/bin/python3.11'))
+
+    def test_gil(self):
+        rows = [{'tid': 100, 'frames': [('f', 'a.py', 1)], 'locks': [], 'waits_gil': True}, {'tid': 101, 'frames': [('g', 'a.py', 2)], 'locks': [], 'waits_gil': False}]
+        gil = {'address': 1, 'locked': True, 'holder_tid': 101, 'switch_number': 7, 'steady': True, 'enabled': True}
+        report = {'version': '3.11.2', 'threads': rows, 'gil': [gil], 'error': ''}
+        threads = [th(call=PARKED), th(101, ('clock_nanosleep', 0, 0, 0, 0))]
+        found = self.fires('lock-held', snapshot(*threads, python=report, last_python=report, exe='/usr/bin/python3.11'), 'critical', 'proven', says='GIL')
+        self.assertIn(101, found.tids)
+        moved = dict(report, gil=[dict(gil, switch_number=8)])
+        self.silent('lock-held', snapshot(*threads, python=report, last_python=moved, exe='/usr/bin/python3.11'))
+        idle = dict(report, threads=[dict(row, waits_gil=False) for row in rows])
+        self.silent('lock-held', snapshot(*threads, python=idle, last_python=idle, exe='/usr/bin/python3.11'))
+
+    # -- waiting on others
+
+    def test_wait_pipe_read(self):
+        fds = fds_of(f3='pipe:[7]')
+        snap = snapshot(th(call=READ3, wchan='anon_pipe_read'), fds=fds, holders=held((812, 1, 'pipe:[7]', 'w')), others={812: other(812, READ3)})
+        found = self.fires('wait-pipe-read', snap, says='812 (peer)')
+        self.assertEqual(found.pids, (812,))
+        self.silent('wait-pipe-read', snap._replace(threads={PID: th(call=READ3, wchan='anon_pipe_read', switches=4)}))
+        only_wchan = snapshot(th(wchan='pipe_read'), fds=None, gaps={'proc/100/fd': 'EACCES', 'proc/100/syscall': 'EPERM'}, holders=None)
+        self.fires('wait-pipe-read', only_wchan, confidence='likely')
+
+    def test_a_pipe_of_its_own_never_ends(self):
+        fds = fds_of(f3='pipe:[7]', f4=('pipe:[7]', 1))
+        found = self.fires('wait-pipe-read', snapshot(th(call=READ3), fds=fds), 'critical', says='fd 4')
+        unseen = self.fires('wait-pipe-read', snapshot(th(call=READ3), fds=fds, holders=held(unseen=5)), says='5 processes could not be looked at')
+        self.assertNotEqual(found.summary, unseen.summary)
+
+    def test_wait_pipe_write(self):
+        snap = snapshot(th(call=WRITE3, wchan='anon_pipe_write'), fds=fds_of(f3=('pipe:[7]', 1)), holders=held((812, 0, 'pipe:[7]', 'r')),
+                        others={812: other(812, state='T')})
+        self.fires('wait-pipe-write', snap, 'critical', says=('812', 'stopped'))
+        self.silent('wait-pipe-write', snap._replace(fds=fds_of(f3='/dev/pts/1')))
+        self.fires('wait-pipe-write', snapshot(th(wchan='pipe_write'), fds=None))
+
+    def test_fifo_open(self):
+        opened = ('openat', 0xffffff9c, BASE, 0)
+        found = self.fires('wait-pipe-read', snapshot(th(call=opened, wchan='wait_for_partner'), words={BASE: b'/run/f\0'}, last_words={BASE: b'/run/f\0'}),
+                           'critical', says='/run/f')
+        self.assertIn('writer', found.summary)
+        self.fires('wait-pipe-write', snapshot(th(call=('openat', 0xffffff9c, BASE, 1), wchan='wait_for_partner')), 'critical', says='reader')
+        self.silent('wait-pipe-read', snapshot(th(call=opened, wchan='0')))
+
+    def socket_read(self, row, **more):
+        later = more.pop('later', row)
+        return snapshot(th(call=('recvfrom', 3, BASE, 100)), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [row]}, last_sockets={'tcp': [later]}, **more)
+
+    def test_wait_socket_read(self):
+        self.fires('wait-socket-read', self.socket_read(tcp()), 'warning', 'proven', says='10.0.99.1:5432')
+        self.fires('wait-socket-read', self.socket_read(tcp(), tcp_info={7: {'last_data_recv_ms': 42000, 'data_segs_in': 3}}), says='42 s')
+        self.silent('wait-socket-read', self.socket_read(tcp())._replace(threads={PID: th(call=('recvfrom', 3, BASE, 100), switches=9)}))
+        unseen = snapshot(th(call=('recvfrom', 3, BASE, 100)), fds=None, sockets=None)
+        self.fires('wait-socket-read', unseen)
+
+    def test_peer_on_this_host(self):
+        mirror = tcp(8, local='10.0.99.1:5432', remote='10.0.1.5:50123')
+        snap = self.socket_read(tcp(), holders=held((812, 4, 'socket:[8]', 'rw')), others={812: other(812, state='T', comm='postgres')})
+        found = self.fires('wait-socket-read', snap._replace(sockets={'tcp': [tcp(), mirror]}), says=('812', 'stopped'))
+        self.assertEqual(found.pids, (812,))
+
+    def test_wait_socket_write(self):
+        def snap(first, later):
+            return snapshot(th(call=('sendto', 3, BASE, 100)), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [first]}, last_sockets={'tcp': [later]})
+        full = tcp(send_q=90000, timer=4)
+        self.fires('wait-socket-write', snap(full, full), 'critical', says='does not read')
+        gone = tcp(send_q=9000, timer=1, retrans=3)
+        self.fires('wait-socket-write', snap(gone, gone._replace(retrans=4)), says='not acknowledged')
+        self.fires('wait-socket-write', snapshot(th(call=('sendto', 3, BASE, 100)), fds=None, sockets=None))
+        self.silent('wait-socket-write', snapshot(th(call=('sendto', 3, BASE, 100), switches=5), fds=None))
+
+    def test_wait_connect(self):
+        row = tcp(state='SYN_SENT', send_q=1, timer=1, retrans=2)
+        snap = snapshot(th(call=('connect', 3, BASE, 16)), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [row]}, last_sockets={'tcp': [row._replace(retrans=3)]})
+        self.fires('wait-connect', snap, 'critical', says='10.0.99.1:5432')
+        self.silent('wait-connect', snap._replace(threads={PID: th(call=READ3)}))
+        self.fires('wait-connect', snap._replace(sockets=None, last_sockets=None))
+
+    def test_wait_accept(self):
+        row = tcp(state='LISTEN', remote='0.0.0.0:*')
+        snap = snapshot(th(call=('accept4', 3, 0, 0, 0)), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [row]}, last_sockets={'tcp': [row]})
+        self.fires('wait-accept', snap, 'note')
+        self.silent('wait-accept', snap._replace(threads={PID: th(call=READ3)}))
+        self.fires('wait-accept', snap._replace(fds=None, sockets=None), 'note')
+
+    def test_poll_of_one_socket_is_a_wait_for_it(self):
+        words = {BASE: struct.pack('<iHH', 3, 1, 0)}
+        snap = snapshot(th(call=('poll', BASE, 1, 0xffffffff)), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [tcp()]}, last_sockets={'tcp': [tcp()]},
+                        words=words, last_words=words)
+        self.fires('wait-socket-read', snap)
+        self.fires('event-loop-idle', snap._replace(words={}, last_words={}), 'note')
+
+    def test_wait_child(self):
+        child = th(200, name='child').stat
+        snap = snapshot(th(call=('wait4', 200, 0, 0, 0)), children=(child,), others={200: other(200, state='T', comm='child')})
+        found = self.fires('wait-child', snap, says=('200 (child)', 'stopped'))
+        self.assertEqual(found.pids, (200,))
+        self.fires('wait-child', snap._replace(children=None, others=None, gaps={'proc': 'EACCES'}))
+        self.silent('wait-child', snap._replace(threads={PID: th(call=READ3)}))
+
+    def test_wait_vfork(self):
+        snap = snapshot(th(call=('vfork',), state='D', wchan='kernel_clone'), children=(th(200, name='child').stat,), others={200: other(200, READ3, comm='child')})
+        self.fires('wait-vfork', snap, 'critical', says='200 (child)')
+        self.silent('wait-vfork', snapshot(th(call=('clone', 0x11, 0), state='S')))
+        self.fires('wait-vfork', snapshot(th(state='D', wchan='_do_fork')), 'critical')
+
+    def file_lock(self, **more):
+        rows = [procdoc.Lock(1, 'FLOCK', 'ADVISORY', 'WRITE', 812, '254:0', 55, 0, procdoc.LOCK_EOF, False),
+                procdoc.Lock(1, 'FLOCK', 'ADVISORY', 'WRITE', PID, '254:0', 55, 0, procdoc.LOCK_EOF, True)]
+        return snapshot(th(call=('flock', 3, 2)), **dict({'fds': fds_of(f3=('/run/x.lock', 2, {'ino': 55})), 'locks': rows, 'others': {812: other(812, READ3)}}, **more))
+
+    def test_wait_file_lock(self):
+        found = self.fires('wait-file-lock', self.file_lock(), 'critical', says=('/run/x.lock', '812 (peer)'))
+        self.assertEqual(found.pids, (812,))
+        for unseen in (self.file_lock(locks=None, gaps={'proc/locks': 'ENOENT'}), self.file_lock(locks=[])):
+            found = self.fires('wait-file-lock', unseen)
+            self.assertNotIn('812', found.summary)
+        self.silent('wait-file-lock', self.file_lock()._replace(threads={PID: th(call=READ3)}))
+
+    def test_ofd_lock(self):
+        rows = [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False),
+                procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, True)]
+        found = self.fires('wait-file-lock', self.file_lock(locks=rows, lockers={'holders': [(812, 5, '/run/x.lock', 'peer', (1, 'OFDLCK'))]}), says='812 (peer)')
+        self.assertEqual(found.pids, (812,))
+
+    def test_wait_disk(self):
+        snap = snapshot(th(call=READ3, state='D', wchan='folio_wait_bit_common'), fds=fds_of(f3='/data/x'))
+        self.fires('wait-disk', snap, 'critical', says='cannot be killed')
+        self.fires('wait-disk', snapshot(th(state='D', wchan='io_schedule'), fds=None), 'critical')
+        self.silent('wait-disk', snap._replace(threads={PID: th(call=READ3, state='S', wchan='0', switches=2)}))
+
+    def test_wait_nfs_and_fuse(self):
+        mount = procdoc.parse_mountinfo(b'27 1 0:50 / /mnt/nfs rw - nfs4 host:/x rw\n28 1 0:51 / /mnt/fuse rw - fuse.sshfs u@h:/x rw\n')
+        self.fires('wait-nfs', snapshot(th(call=READ3, state='D', wchan='rpc_wait_bit_killable'), fds=fds_of(f3='/mnt/nfs/x'), mounts=mount), 'critical',
+                   says='/mnt/nfs')
+        self.fires('wait-nfs', snapshot(th(state='D', wchan='rpc_wait_bit_killable'), mounts=None, fds=None), 'critical')
+        self.fires('wait-fuse', snapshot(th(call=READ3, wchan='request_wait_answer', state='D'), fds=fds_of(f3='/mnt/fuse/x'), mounts=mount), 'critical',
+                   says='/mnt/fuse')
+        self.fires('wait-fuse', snapshot(th(call=READ3, wchan='folio_wait_bit_common', state='D'), fds=fds_of(f3='/mnt/fuse/x'), mounts=mount), 'critical')
+        local = procdoc.parse_mountinfo(b'27 1 254:0 / / rw - ext4 /dev/vda rw\n')
+        self.silent('wait-fuse', snapshot(th(call=READ3, wchan='folio_wait_bit_common', state='D'), fds=fds_of(f3='/mnt/fuse/x'), mounts=local))
+
+    def test_wait_memory(self):
+        self.fires('wait-memory', snapshot(th(call=('mmap', 0, 4096, 3, 0x22), state='D', wchan='rwsem_down_read_slowpath',
+                                              stack=('rwsem_down_read_slowpath', 'do_user_addr_fault'))), 'critical', first=False)
+        self.fires('wait-memory', snapshot(th(state='D', wchan='handle_userfault', call='outside')), 'critical', says='userfaultfd')
+        self.silent('wait-memory', snapshot(th(call=('mmap', 0, 4096, 3, 0x22), state='R')))
+
+    def test_wait_kernel(self):
+        self.fires('wait-kernel', snapshot(th(call=('ioctl', 3, 5), state='D', wchan='some_driver_wait')), 'critical')
+        self.silent('wait-kernel', snapshot(th(call=('ioctl', 3, 5), state='S')))
+        self.fires('wait-kernel', snapshot(th(state='D', wchan=None)), 'critical', 'likely')
+
+    def test_cgroup_oom_by_its_wait_channel(self):
+        self.fires('cgroup-oom', snapshot(th(state='D', wchan='mem_cgroup_oom_synchronize')), 'critical')
+        self.silent('cgroup-oom', snapshot(th(state='D', wchan='io_schedule')))
+
+    def test_quiet_waits(self):
+        for code, call, fds, unseen in (('wait-tty', READ3, fds_of(f3=('/dev/pts/0', 2)), 'n_tty_read'), ('wait-signal', ('pause',), {}, 'do_sigtimedwait'),
+                                        ('wait-event', READ3, fds_of(f3=('anon_inode:[eventfd]', 2)), 'eventfd_read'),
+                                        ('wait-io-uring', ('io_uring_enter', 3, 0, 1, 1), {}, 'io_cqring_wait'), ('wait-ipc', ('semop', 5, BASE, 1), {}, 'do_semtimedop')):
+            self.fires(code, snapshot(th(call=call), fds=fds), None if code == 'wait-ipc' else 'note')
+            self.fires(code, snapshot(th(wchan=unseen), fds=None))
+            self.silent(code, snapshot(th(call=call, switches=7), fds=fds))
+
+    def test_wait_sleep(self):
+        words = {BASE: struct.pack('<qq', 1, 500000000)}
+        self.fires('wait-sleep', snapshot(th(call=('clock_nanosleep', 0, 0, BASE)), words=words, last_words=words), 'note', 'proven', says='1.5 s')
+        self.fires('wait-sleep', snapshot(th(wchan='hrtimer_nanosleep')), 'note')
+        self.silent('wait-sleep', snapshot(th(call=READ3)))
+
+    def test_event_loop(self):
+        fds = fds_of(f3=('anon_inode:[eventpoll]', 2, {'epoll': [{'tfd': 5}]}))
+        self.fires('event-loop-idle', snapshot(th(call=('epoll_wait', 3, BASE, 8, 0xffffffff)), fds=fds), 'note', 'proven')
+        self.fires('event-loop-idle', snapshot(th(wchan='ep_poll'), fds=None), 'note', 'likely')
+        self.silent('event-loop-idle', snapshot(th(call=READ3)))
+
+    def test_a_lost_answer_beside_40_parked_workers_is_not_idle(self):
+        threads = [th(call=('recvfrom', 3, BASE, 100))] + [th(PID + n, PARKED) for n in range(1, 41)]
+        snap = snapshot(*threads, fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [tcp()]}, last_sockets={'tcp': [tcp()]})
+        self.fires('wait-socket-read', snap, 'warning')
+
+    def test_helpers_of_the_runtime_do_not_outvote_the_thread_that_works(self):
+        maps = [procdoc.Mapping(1, 2, 'r-xp', 0, 'fe:00', 5, '/usr/lib/jvm/lib/server/libjvm.so')]
+        threads = [th(call=PARKED)] + [th(PID + n, PARKED, name='G1 Conc#%d' % n) for n in range(1, 30)] + [th(200, ('recvfrom', 3, BASE, 9), name='http-exec')]
+        self.fires('wait-socket-read', snapshot(*threads, maps=maps, exe='/usr/lib/jvm/bin/java', fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [tcp()]},
+                                                last_sockets={'tcp': [tcp()]}))
+
+    # -- cpu
+
+    def test_busy(self):
+        self.fires('busy-user', snapshot(th(call='running', state='R', ticks=97)), 'warning', 'proven')
+        self.fires('busy-kernel', snapshot(th(call='running', state='R', ticks=10, kernel_ticks=88)), 'warning', 'proven')
+        for code in ('busy-user', 'busy-kernel'):
+            self.silent(code, snapshot(th(call='running', state='R', ticks=3)))
+            self.silent(code, snapshot(th(call='running', state='R', ticks=97), seconds=0))
+
+    def test_healthy(self):
+        self.fires('healthy', snapshot(th(call=('recvfrom', 3, BASE, 9), ticks=20, switches=50)), 'note')
+        found = self.fires('healthy', snapshot(th(wchan=None), fds=None, gaps={'proc/100/wchan': 'EPERM'}), 'note', 'possible')
+        self.assertIn('may not be read', found.summary)
+        self.assertNotIn('running', found.summary, "a wait channel of '0' is not running")
+
+    # -- descriptors and sockets
+
+    def many(self, target, count, **more):
+        fds = {n: procdoc.Fd(n, target % n if '%' in target else target, *procdoc.fd_kind(target % n if '%' in target else target)[::2][:2],
+                             info={'flags': 0}) for n in range(count)}
+        limit = more.pop('limit', 1024)
+        return snapshot(th(call=('epoll_wait', 3, BASE, 8, 0xffffffff)), fds=fds, limits={'Max open files': procdoc.Limit(limit, 4096, 'files')} if limit else None, **more)
+
+    def test_fd_exhausted_and_high(self):
+        self.fires('fd-exhausted', self.many('/etc/x%d', 1024), 'critical', 'proven', says='1024 of 1024')
+        self.silent('fd-exhausted', self.many('/etc/x%d', 1023))
+        self.fires('fd-high', self.many('/etc/x%d', 512), 'warning', 'proven')
+        self.silent('fd-high', self.many('/etc/x%d', 511))
+        for code in ('fd-exhausted', 'fd-high'):
+            self.silent(code, self.many('/etc/x%d', 1024, limit=None))
+            self.silent(code, self.many('/etc/x%d', 1024, limit='unlimited'))
+            self.silent(code, snapshot(th(), fds=None, fd_count=None, gaps={'proc/100/fd': 'EACCES'}))
+
+    def test_fd_leak(self):
+        self.fires('fd-leak', self.many('/etc/leaky.conf', 120, limit=20000), 'warning', 'likely', says='/etc/leaky.conf')
+        self.silent('fd-leak', self.many('/etc/leaky.conf', 20, limit=20000))
+        self.silent('fd-leak', snapshot(th(), fds=None, fd_count=None))
+
+    def test_close_wait_leak(self):
+        def snap(state, count=20):
+            rows = [tcp(1000 + n, state, '10.0.1.5:%d' % (40000 + n)) for n in range(count)]
+            fds = {n: procdoc.Fd(n, 'socket:[%d]' % (1000 + n), 'socket', 1000 + n, {'flags': 2}) for n in range(count)}
+            return snapshot(th(call=('epoll_wait', 3, BASE, 8, 0xffffffff)), fds=fds, sockets={'tcp': rows}, last_sockets={'tcp': rows})
+        self.fires('close-wait-leak', snap('CLOSE_WAIT'), 'warning', 'proven', says='20 connections')
+        self.silent('close-wait-leak', snap('ESTABLISHED'))
+        self.silent('close-wait-leak', snap('CLOSE_WAIT')._replace(sockets=None, last_sockets=None))
+
+    def test_accept_queue_full(self):
+        def snap(waiting, later, backlog=128, seconds=1):
+            row = tcp(state='LISTEN', local='0.0.0.0:80', remote='0.0.0.0:*', recv_q=waiting)
+            return snapshot(th(call=WAIT), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [row]}, last_sockets={'tcp': [row._replace(recv_q=later)]},
+                            listeners={7: (waiting, backlog)} if backlog else None, seconds=seconds)
+        self.fires('accept-queue-full', snap(129, 129), 'critical', 'proven', says='80')
+        self.fires('accept-queue-full', snap(5, 5), 'warning', first=False)
+        self.silent('accept-queue-full', snap(5, 2))
+        self.silent('accept-queue-full', snap(0, 0))
+        self.fires('accept-queue-full', snap(129, 129, None), first=False, confidence='likely')
+
+    def test_unread_input(self):
+        def snap(first, later, **more):
+            return snapshot(th(call=WAIT), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [tcp(recv_q=first)]},
+                            last_sockets={'tcp': [tcp(recv_q=later)]} if later is not None else None, **more)
+        self.fires('unread-input', snap(500, 500), 'warning', 'proven', first=False, says='500 bytes')
+        self.silent('unread-input', snap(500, 0))
+        self.silent('unread-input', snap(0, 0))
+        self.silent('unread-input', snap(500, None))
+        self.silent('unread-input', snap(500, 500, seconds=0))
+
+    # -- files
+
+    def test_deleted_exe(self):
+        self.fires('deleted-exe', snapshot(th(call=READ3), exe='/srv/app (deleted)'), 'warning', first=False)
+        for exe in ('/srv/app', '/memfd:x (deleted)', None, ''):
+            self.silent('deleted-exe', snapshot(th(call=READ3), exe=exe))
+
+    def test_deleted_file(self):
+        fds = fds_of(f3=('/var/log/app.log (deleted)', 1))
+        found = self.fires('deleted-file', snapshot(th(), fds=fds, fd_sizes={3: 8 << 20}), 'warning', says=('/var/log/app.log', '8.0 MiB'))
+        self.assertIn('recover 100 3', ' '.join(found.next))
+        self.silent('deleted-file', snapshot(th(), fds=fds_of(f3=('/var/log/app.log', 1))))
+        self.silent('deleted-file', snapshot(th(), fds=fds, fd_sizes={}))                # asked: it has a name again
+        self.fires('deleted-file', snapshot(th(), fds=fds, fd_sizes=None), first=False)     # not asked
+        for name in ('/memfd:x', '/dev/shm/sem.x', '/tmp/scratch', '/SYSV00000000'):
+            self.silent('deleted-file', snapshot(th(), fds=fds_of(f3=(name + ' (deleted)', 2)), fd_sizes={3: 10}))
+
+    def test_stale_libs(self):
+        def snap(path, perms='r-xp', **more):
+            return snapshot(th(), maps=[procdoc.Mapping(1 << 20, 1 << 21, perms, 0, 'fe:00', 5, path)], **more)
+        self.fires('stale-libs', snap('/usr/lib/libssl.so.3 (deleted)'), 'warning', first=False, says='libssl')
+        self.fires('stale-libs', snap('/usr/lib/libssl.so.3 (deleted)', replaced=['/usr/lib/libssl.so.3']), first=False)
+        self.silent('stale-libs', snap('/usr/lib/libssl.so.3 (deleted)', replaced=[]))
+        self.silent('stale-libs', snap('/usr/lib/libssl.so.3'))
+        self.silent('stale-libs', snap('/memfd:jit (deleted)'))
+        self.silent('stale-libs', snapshot(th(), maps=None, gaps={'proc/100/maps': 'EACCES'}))
+
+    # -- children and signals
+
+    def test_unreaped_children(self):
+        dead = tuple(th(200 + n, state='Z', name='worker').stat for n in range(3))
+        found = self.fires('unreaped-children', snapshot(th(), children=dead), 'warning', 'proven', first=False, says='200 (worker)')
+        self.assertEqual(found.pids, (200, 201, 202))
+        self.silent('unreaped-children', snapshot(th(), children=(th(200).stat,)))
+        self.silent('unreaped-children', snapshot(th(), children=None))
+
+    def test_signal_blocked(self):
+        term = mask(15)
+        status = dict(snapshot().status, ShdPnd=term, SigBlk=term)
+        thread = th(call=READ3)
+        blocked = thread._replace(status=dict(thread.status, SigBlk=term), last_status=dict(thread.last_status, SigBlk=term))
+        self.fires('signal-blocked', snapshot(blocked, status=status, last_status=status), first=False, says='TERM')
+        self.silent('signal-blocked', snapshot(thread, status=dict(status, ShdPnd='0' * 16)))
+        self.silent('signal-blocked', snapshot(thread._replace(status=None), status=None))
+
+    # -- the program
+
+    def test_postgres_says_it_in_its_title(self):
+        loop = th(call=('epoll_wait', 3, BASE, 8, 0xffffffff))
+        self.fires('lock-suspect', snapshot(loop, exe='/usr/lib/postgresql/15/bin/postgres', argv=['postgres: app shop 10.0.0.5(51234) UPDATE waiting']), 'critical')
+        self.silent('lock-suspect', snapshot(loop, exe='/usr/lib/postgresql/15/bin/postgres', argv=['postgres: app shop 10.0.0.5(51234) idle']))
+
+    def test_the_event_loop_is_blocked(self):
+        lib = '/usr/lib/python3.11/asyncio/'
+        frames = [('fetch', '/srv/app.py', 42), ('Handle._run', lib + 'events.py', 80), ('BaseEventLoop._run_once', lib + 'base_events.py', 1909),
+                  ('BaseEventLoop.run_forever', lib + 'base_events.py', 607)]
+        report = {'version': '3.11.2', 'threads': [{'tid': PID, 'frames': frames, 'locks': [], 'waits_gil': False}], 'gil': [], 'error': ''}
+        sleeping = th(call=('clock_nanosleep', 0, 0, BASE))
+        found = self.fires('wait-sleep', snapshot(sleeping, python=report, last_python=report, exe='/usr/bin/python3.11'), 'critical', says='/srv/app.py:42')
+        self.assertIn('event loop', found.summary)
+        moved = dict(report, threads=[dict(report['threads'][0], frames=[('fetch', '/srv/app.py', 43)] + frames[1:])])
+        rows = self.found(snapshot(sleeping, python=report, last_python=moved, exe='/usr/bin/python3.11'))
+        self.assertEqual([row for row in rows if 'event loop of' in row.summary], [])
+
+
+class Verdicts(unittest.TestCase):
+
+    def test_a_rule_that_raises_costs_itself_only(self):
+        def rule_broken(f):
+            raise ValueError('x' * 500)
+        saved = os.environ.pop('PROCDOC_DEBUG', None)
+        try:
+            with changed(procdoc, RULES=(rule_broken,) + procdoc.RULES):
+                f, findings = procdoc.diagnose(snapshot(th(state='T')))
+        finally:
+            if saved is not None:
+                os.environ['PROCDOC_DEBUG'] = saved
+        self.assertEqual(findings[0].code, 'stopped')
+        self.assertTrue(any('rule_broken' in gap for gap in f.gaps))
+        f.verdict = findings[0]
+        out = io.StringIO()
+        procdoc.Screen(out, False, False).write(procdoc.text_report(f, findings))
+        self.assertIn('rule_broken', out.getvalue().partition('NOT READ')[2])
+
+    def test_worst_first(self):
+        rows = [procdoc.finding(code, severity, 'likely', 'X.') for code, severity in (
+            ('deleted-exe', 'warning'), ('wait-sleep', 'note'), ('wait-disk', 'critical'), ('deadlock', 'critical'), ('fd-high', 'warning'), ('healthy', 'note'))]
+        f, _ = procdoc.diagnose(snapshot())
+        self.assertEqual([row.code for row in procdoc.ranked(f, rows)], ['deadlock', 'wait-disk', 'fd-high', 'deleted-exe', 'wait-sleep'])
+
+    def test_never_empty(self):
+        f, _ = procdoc.diagnose(snapshot())
+        self.assertEqual([row.code for row in procdoc.ranked(f, [])], ['healthy'])
+        with changed(procdoc, RULES=()):
+            self.assertEqual([row.code for row in procdoc.diagnose(snapshot())[1]], ['healthy'])
+
+    def test_a_flood_of_one_code_is_cut(self):
+        rows = [procdoc.finding('fd-leak', 'warning', 'likely', 'X %d.' % n) for n in range(50)]
+        f, _ = procdoc.diagnose(snapshot())
+        self.assertLess(len(procdoc.ranked(f, rows)), 10)
+
+    def test_exit_status(self):
+        for severity, status in (('critical', 1), ('warning', 1), ('note', 0)):
+            self.assertEqual(procdoc.exit_status([procdoc.finding('healthy', severity, 'likely', 'X.')]), status)
+
+    def test_every_code_has_a_rank(self):
+        self.assertEqual(sorted(procdoc.RANK), sorted(CONTRACT_CODES))
+
+    def test_every_code_of_a_rule_has_a_case_here(self):
+        with open(os.path.abspath(__file__), encoding='ascii') as file:
+            calls = [node for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Call) and node.args]
+        strings = {literal(node.args[0]) for node in calls if getattr(node.func, 'attr', '') in ('fires', 'hung')}
+        by_hand = {'cpu-throttled', 'cpu-starved', 'pids-limit', 'memory-limit', 'swapping', 'pressure', 'ended', 'wait-tty', 'wait-signal', 'wait-event',
+                   'wait-io-uring', 'wait-ipc'}                            # Throttling, Memory, Pids, Pressure; and the loop of test_quiet_waits
+        self.assertEqual(sorted(set(CONTRACT_CODES) - strings - by_hand), [])
+
+    def test_nothing_could_be_read(self):
+        """As another user: a report all the same, nothing claimed, nothing zero that is unknown."""
+        bare = procdoc.Thread(PID, th().stat)
+        snap = snapshot(bare, status=None, argv=None, exe=None, cwd=None, root=None, threads={PID: bare}, fds=None, fd_count=None, sockets=None, words=None, last_words=None,
+                        maps=None, mounts=None, children=None, locks=None, others=None, holders=None, watched_ms=0, looks_ms=(), arch=None, bits=None,
+                        gaps={'proc/100/' + name: 'EACCES' for name in ('fd', 'maps', 'status', 'wchan', 'syscall')})
+        f, findings = procdoc.diagnose(snap)
+        self.assertEqual([(row.code, row.confidence) for row in findings], [('healthy', 'possible')])
+        report = procdoc.json_report(f, findings)
+        self.assertIsNone(report['fds'])
+        self.assertEqual(report['verdict'], report['findings'][0])
+
+    def test_only_stat(self):
+        """Each state from stat alone."""
+        for state in 'RSDTtZXIPKWx?':
+            thread = procdoc.Thread(PID, th().stat._replace(state=state))
+            f, findings = procdoc.diagnose(snapshot(thread, status=None, threads={PID: thread}, fds=None, words=None, maps=None, holders=None, others=None))
+            self.assertTrue(findings, state)
+            self.assertEqual([gap for gap in f.gaps if gap.startswith('rule')], [], (state, f.gaps))
+
+
+def literal(node):
+    """The string of an ast node, in every Python."""
+    return getattr(node, 's', None) if isinstance(getattr(node, 's', None), str) else getattr(node, 'value', None)
+
+
+class Waits(unittest.TestCase):
+    """Registers, wait channel, state -> what it waits in."""
+
+    def kind(self, *args, **more):
+        fds = more.pop('fds', {})
+        return procdoc.wait_of(th(*args, **more), 'x86_64', fds).kind
+
+    def test_order_of_trust(self):
+        self.assertEqual(self.kind(call=READ3, wchan='anon_pipe_read', fds=fds_of(f3='pipe:[7]')), 'pipe-read')
+        self.assertEqual(self.kind(call=READ3, wchan='0', fds=fds_of(f3=('socket:[7]', 2))), 'socket-read')
+        self.assertEqual(self.kind(call=('restart_syscall',), wchan='hrtimer_nanosleep'), 'sleep')
+        self.assertEqual(self.kind(call=READ3, wchan='request_wait_answer', state='D', fds=fds_of(f3='/x')), 'fuse')
+        self.assertEqual(self.kind(call='running', state='R'), 'running')
+        self.assertEqual(self.kind(call=None, state='R'), 'running')
+
+    def test_zero_is_no_answer(self):
+        self.assertEqual(self.kind(call=None, wchan='0'), 'unknown')
+        self.assertEqual(self.kind(call=None, wchan=None), 'unknown')
+        self.assertEqual(self.kind(call=None, wchan='0', state='D'), 'kernel')
+
+    def test_states_that_say_it_all(self):
+        for state, kind in (('T', 'stop'), ('t', 'trace'), ('Z', 'exit'), ('X', 'exit')):
+            self.assertEqual(self.kind(call=READ3, state=state), kind)
+
+    def test_the_stack_where_the_channel_says_nothing(self):
+        self.assertEqual(self.kind(wchan='0', stack=('futex_wait_queue', 'futex_wait')), 'futex')
+
+    def test_32_bit_processes_have_their_own_table(self):
+        call = procdoc.Syscall('call', 3, (5, 0, 0, 0, 0, 0), 0xffd00000, 0xf7f00000)
+        thread = th()._replace(syscall=call)
+        self.assertEqual(procdoc.process_bits(None, None, {1: thread}), 32)
+        self.assertEqual(procdoc.call_name(procdoc.call_arch('x86_64', 32), call), 'read')
+        self.assertEqual(procdoc.call_name(procdoc.call_arch('x86_64', 64), call), 'close')
+        self.assertIsNone(procdoc.call_name(None, call))
+        self.assertIsNone(procdoc.call_name('sparc', call))
+
+    def test_moved(self):
+        for more, moved in (({}, False), ({'ticks': 1}, True), ({'switches': 1}, True), ({'later': False}, None)):
+            self.assertEqual(procdoc.moved_of(*[(row, row and row[0], 0) for row in [None]][0]) if False else self.view(**more).moved, moved, more)
+
+    def view(self, **more):
+        return procdoc.link(snapshot(th(call=READ3, **more))).views[0]
+
+    def test_numbers_and_signs(self):
+        self.assertEqual([procdoc.signed32(word) for word in (0xffffffff, 0xffffffffffffffff, 5, 0x80000000)], [-1, -1, 5, -2 ** 31])
+
+    def test_garbage_threads(self):
+        """Any registers, any channel, any state: a wait, and no exception."""
+        rng = random.Random(4)
+        names = sorted(procdoc.syscalls('x86_64').values()) if isinstance(procdoc.syscalls('x86_64'), dict) else []
+        for _ in range(3000):
+            call = procdoc.Syscall('call', rng.choice((rng.randrange(480), rng.getrandbits(70), 0)), tuple(rng.choice((0, 3, 1 << 64, rng.getrandbits(64), -1)) for _ in range(6)), 1, 1)
+            thread = th(state=rng.choice('RSDTtZXIPK'), wchan=rng.choice(('0', None, '', 'x' * 50, 'ep_poll', 'do_wait')))._replace(syscall=rng.choice((None, call)), last_syscall=call)
+            fds = fds_of(f3=rng.choice(('pipe:[7]', 'socket:[7]', '/x', 'anon_inode:[eventpoll]', '')))
+            self.assertTrue(procdoc.wait_of(thread, rng.choice(('x86_64', 'aarch64', 'i386', None)), fds).kind)
+
+
+class Chains(unittest.TestCase):
+    """From a process to whom it waits for, across processes, to an end a person can act on."""
+
+    def links(self, others, holders=None, start=812):
+        f = procdoc.link(snapshot(th(call=READ3), fds=fds_of(f3='pipe:[7]'), others=others, holders=holders or held()))
+        return procdoc.follow(f, start)
+
+    def test_ends(self):
+        self.assertEqual(self.links({812: other(812, state='T')})[-1].end, 'stopped')
+        self.assertEqual(self.links({})[-1].end, 'unknown')
+        self.assertEqual(self.links({812: None})[-1].end, 'unknown')
+        self.assertEqual(self.links({812: other(812, READ3, fds=fds_of(f3=('/dev/pts/0', 2)))})[-1].end, 'tty')
+
+    def test_over_two_processes(self):
+        others = {812: other(812, READ3, 'middle', fds=fds_of(f3='pipe:[9]')), 813: other(813, state='D', comm='last', wchan='io_schedule')}
+        links = self.links(others, held((813, 1, 'pipe:[9]', 'w')))
+        self.assertEqual([link.pid for link in links], [812, 813])
+        self.assertEqual(links[-1].end, 'disk')
+
+    def test_round_and_round(self):
+        others = {812: other(812, READ3, fds=fds_of(f3='pipe:[9]')), 813: other(813, READ3, fds=fds_of(f3='pipe:[10]'))}
+        links = self.links(others, held((813, 1, 'pipe:[9]', 'w'), (812, 1, 'pipe:[10]', 'w')))
+        self.assertEqual(links[-1].end, 'cycle')
+        links = self.links({812: other(812, READ3, fds=fds_of(f3='pipe:[9]'))}, held((PID, 1, 'pipe:[9]', 'w')))
+        self.assertEqual(links[-1].end, 'cycle')
+
+    def test_damaged_records(self):
+        for holders in ({}, {'holders': [(1,)]}, {'holders': [['x', 1, 2, 3, 4]]}, {'holders': None, 'unseen': None}):
+            f = procdoc.link(snapshot(th(call=READ3), fds=fds_of(f3='pipe:[7]'), holders=holders))
+            self.assertEqual(procdoc.holder_rows(f), [])
+            procdoc.unseen_text(f)
+
+
 # CAPTURE-SCRIPT ===============================================================
 
 
