@@ -11047,6 +11047,8 @@ def call_wait(arch, call, kind, channel, state, fds):
         writes = call.name != 'openat2' and call.args[1 if call.name == 'open' else 2] & 3 == 1
         return Wait('fifo-write' if writes else 'fifo-open', 'syscall', channel, call)
     hint = call_kind(arch, call.name, call.args)
+    if state == 'R' and hint in ('memory', 'kernel', 'disk'):
+        return Wait('running', 'state', '')         # caught on its way: such a call waits in D, or not at all
     fd_row = (fds or {}).get(call.fd) if call.fd is not None else None
     name = call.name
     if name == 'socketcall':
@@ -12920,6 +12922,16 @@ def stack_command(f, tid=None):
 
 # --- the whole process is in a state of its own
 
+def rule_ended(f):
+    """It ended while it was being read: at the last look it was gone, or a zombie that had lived at the
+    first. What it waited for before does not matter any more."""
+    rows = list(f.snap.threads.values()) if f.snap.threads else []
+    if f.watched_s and rows and all(thread.looks and thread.looks[-1].state in '-ZX' for thread in rows) and any(
+            thread.stat.state not in 'ZX' for thread in rows):
+        yield finding('ended', 'note', 'proven', 'It ended while it was being watched: nothing is stuck any more.',
+                      [Evidence('gone, or a zombie, at the last look after %.1f s' % f.watched_s, f.source('stat'))])
+
+
 def rule_zombie(f):
     """A zombie has ended; only its exit status is left, for its parent to collect. It holds
     no memory, no descriptor and no lock, and cannot be killed: look at the parent."""
@@ -13397,7 +13409,8 @@ def stuck(view):
         return True
     if view.wait.kind in ('disk', 'kernel') and view.state != 'D':
         return False
-    return not view.moved and (view.last_wait is None or view.last_wait.kind in (view.wait.kind, 'poll'))
+    last = view.last_wait
+    return not view.moved and (last is None or last.kind in (view.wait.kind, 'poll') or last.name == view.wait.name)
 
 
 def wait_finding(f, code, kind, views):
@@ -13627,7 +13640,7 @@ def explain_remote_file(f, view, severity):
     nexts = ['do not touch that mount (ls, df, lsof would hang too)']
     if view.wait.kind == 'fuse':
         minor = mount.dev.rpartition(':')[2] if mount is not None and can_hang(mount.fstype) else 'N'
-        servers = sorted({row[0] for row in f.snap.fuse_servers or () if row[0] != f.pid and follow(f, row[0])[0].end != 'fuse'})
+        servers = sorted({row[0] for row in f.snap.fuse_servers or () if row[0] != f.pid and follow(f, row[0])[0].end not in ('fuse', 'kernel', 'disk')})
         if servers:
             words += ' FUSE servers here: %s.' % '; '.join(link.text for pid in servers[:3] for link in follow(f, pid)[:1])
             more.append(Evidence('has /dev/fuse open: %s' % ', '.join(process_text(f, pid) for pid in servers[:5]), '%d/fd' % servers[0]))
@@ -13831,7 +13844,8 @@ def leak_findings(f, groups, count, soft, evidence):
         more = [Evidence('%d x %s' % (group.count, group.target), f.source('fd'))]
         if grown:
             more.append(Evidence('%d more were opened in %.1f s' % (grown, f.watched_s), f.source('fd')))
-        yield finding('fd-leak', 'warning', 'likely', '%s descriptors are on one target, %s: opened and never closed?' % (words, group.target),
+        what = 'files of one folder' if group.target.endswith('/*') else 'one target'
+        yield finding('fd-leak', 'warning', 'likely', '%s descriptors are on %s, %s: opened and never closed?' % (capital(words), what, group.target),
                       more + evidence[:1], ['ls -l /proc/%d/fd | tail   (the newest ones)' % f.pid])
     groups = close_wait_groups(list(f.snap.fds.values()))
     closed = sum(group.count for group in groups)
@@ -14028,7 +14042,7 @@ def rule_postgres(f):
                       ['psql -c "select pid, pg_blocking_pids(pid), query from pg_stat_activity where wait_event_type = \'Lock\'"'])
 
 
-RULES = (rule_zombie, rule_zombie_leader, rule_kernel_thread, rule_stopped, rule_traced, rule_deadlock, rule_lock_orphaned,
+RULES = (rule_ended, rule_zombie, rule_zombie_leader, rule_kernel_thread, rule_stopped, rule_traced, rule_deadlock, rule_lock_orphaned,
          rule_lock_held, rule_gil, rule_event_loop_blocked, rule_lock_suspect, rule_waits, rule_idle, rule_busy, rule_fds, rule_accept_queue, rule_unread_input,
          rule_deleted, rule_stale_libs, rule_unreaped, rule_postgres, rule_healthy)
 
@@ -14142,6 +14156,8 @@ INCIDENTAL = frozenset('cgroup-oom cpu-throttled swapping memory-limit pressure 
 
 def ranked(f, found):
     """Worst first. healthy only where nothing else is said, or where it works and all else is a note."""
+    if any(row.code == 'ended' for row in found):
+        return [row for row in found if row.code == 'ended']
     busy = sum(view.cpu_pct or 0 for view in f.views) >= 5
     others = [row for row in found if row.code != 'healthy']
     working = busy and all(row.severity == 'note' for row in others)
@@ -16274,7 +16290,9 @@ def cmd_explain(options):
         show_json({'schema': 'procdoc/1', 'procdoc': VERSION, 'entries': entries})
     else:
         for line in format_explain(entries):
-            sys.stdout.write(safe(line, 4000, screen(options).ascii) + '\n')
+            if screen(options).ascii:
+                line = line.encode('ascii', 'backslashreplace').decode('ascii')
+            sys.stdout.write(line + '\n')
     return explain_status(entries)
 
 

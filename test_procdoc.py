@@ -4662,7 +4662,7 @@ def snapshot(*threads, **more):
         threads = [thread._replace(looks=(), last_stat=None, last_status=None, last_wchan=None, last_syscall=None) for thread in threads]
     stat = threads[0].stat._replace(pid=PID, num_threads=len(threads))
     fields = dict(pid=PID, asked=PID, taken_at=1.7e9, watched_ms=1000 * seconds, looks_ms=(333, 666, 1000) if seconds else (), arch='x86_64', bits=64,
-                  stat=stat, status=dict(threads[0].status, Uid='0 0 0 0', TracerPid='0', SigQ='0/100', ShdPnd='0' * 16, SigCgt='0' * 16, SigIgn='0' * 16),
+                  stat=stat, status=dict(threads[0].status or {}, Uid='0 0 0 0', TracerPid='0', SigQ='0/100', ShdPnd='0' * 16, SigCgt='0' * 16, SigIgn='0' * 16),
                   argv=['/srv/app'], exe='/srv/app', cwd='/', root='/', threads={thread.tid: thread for thread in threads}, fds={}, fd_count=0, sockets={},
                   words={}, last_words={}, maps=[], mounts=[], children=(), parents=(), locks=[], others={}, gaps={}, live=False,
                   holders={'holders': [], 'looked': 9, 'unseen': 0, 'cut': False})
@@ -4719,7 +4719,7 @@ class Rules(unittest.TestCase):
             self.assertIn(row.severity, procdoc.SEVERITIES)
             self.assertIn(row.confidence, ('proven', 'likely', 'possible'))
             self.assertIn(row.code, CONTRACT_CODES)
-            self.assertTrue(row.summary and not re.search(r'None|\(\)|  ', row.summary), row.summary)
+            self.assertTrue(row.summary and not re.search(r'\bNone\b|  |[\x00-\x1f]', row.summary), row.summary)
         return findings
 
     def fires(self, code, snap, severity=None, confidence=None, first=True, says=(), sure=True):
@@ -4770,7 +4770,7 @@ class Rules(unittest.TestCase):
         found = self.fires('stopped', snapshot(th(state='T', wchan='do_signal_stop'), th(101, state='T')), 'critical', 'proven')
         self.assertIn('kill -CONT 100', found.next)
         self.silent('stopped', snapshot(th(), th(101)))
-        self.fires('stopped', snapshot(th(state='T', wchan=None), syscall=None) if False else snapshot(th(state='T', wchan=None)), 'critical')
+        self.fires('stopped', snapshot(th(state='T', wchan=None)), 'critical')
 
     def test_traced(self):
         status = dict(snapshot().status, TracerPid='50')
@@ -4790,10 +4790,10 @@ class Rules(unittest.TestCase):
 
     # -- locks
 
-    def locks(self, words, *more, **fields):
+    def locks(self, lock, *more, **fields):
         """Thread 101 waits for a word; 102 is elsewhere."""
         threads = more or (th(call=READ3), th(101, WAIT), th(102, READ3, name='holder'))
-        pieces = memory(words) if words is not None else None
+        pieces = memory(lock) if lock is not None else None
         return snapshot(*threads, **dict({'words': pieces, 'last_words': pieces, 'maps': [ANON], 'fds': fds_of(f3='/dev/pts/0')}, **fields))
 
     def test_lock_held(self):
@@ -4821,7 +4821,8 @@ class Rules(unittest.TestCase):
         both = [th(), th(101, WAIT), th(102, ('futex', BASE + 0x4000, 0x80, 2))]
         found = self.fires('deadlock', self.locks(None, *both, words=words, last_words=words), 'critical', 'proven', says=('101', '102'))
         self.assertEqual(set(found.tids), {101, 102})
-        one = dict(words, **{BASE + 0x4000 - 0x800: memory(mutex(owner=100))[BASE - 0x800]})
+        one = dict(words)
+        one[BASE + 0x4000 - 0x800] = memory(mutex(owner=100))[BASE - 0x800]
         self.silent('deadlock', self.locks(None, *both, words=one, last_words=one))
         self.silent('deadlock', self.locks(None, *both, words=None, last_words=None))
         self.silent('deadlock', self.locks(None, *both, words={}, last_words={}))
@@ -4836,7 +4837,7 @@ class Rules(unittest.TestCase):
         self.fires('lock-orphaned', self.locks(mutex(owner=555), tid_pids={555: 50}, parents=((th(50).stat, []),)), 'critical', 'proven', says='parent')
         self.silent('lock-orphaned', self.locks(mutex(owner=102)))
         for unseen in ({}, {555: False}, None):
-            self.silent('lock-orphaned', self.locks(mutex(owner=555), tid_pids=unseen))
+            self.silent('lock-orphaned', self.locks(mutex(owner=555, kind=0x80), th(call=READ3), th(101, ('futex', BASE, 0, 2)), maps=[SHARED], tid_pids=unseen))
 
     def pile(self, call=WAIT, count=33, hot=True, **fields):
         threads = [th(call=call, wchan='futex_wait_queue_me')] + [th(PID + n, call, 'futex_wait_queue_me', name='worker') for n in range(1, count)]
@@ -4955,7 +4956,7 @@ class Rules(unittest.TestCase):
         snap = snapshot(th(call=('accept4', 3, 0, 0, 0)), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [row]}, last_sockets={'tcp': [row]})
         self.fires('wait-accept', snap, 'note')
         self.silent('wait-accept', snap._replace(threads={PID: th(call=READ3)}))
-        self.fires('wait-accept', snap._replace(fds=None, sockets=None), 'note')
+        self.fires('wait-accept', snap._replace(fds=None, fd_count=None, sockets=None), 'note')
 
     def test_poll_of_one_socket_is_a_wait_for_it(self):
         words = {BASE: struct.pack('<iHH', 3, 1, 0)}
@@ -5015,10 +5016,10 @@ class Rules(unittest.TestCase):
         self.silent('wait-fuse', snapshot(th(call=READ3, wchan='folio_wait_bit_common', state='D'), fds=fds_of(f3='/mnt/fuse/x'), mounts=local))
 
     def test_wait_memory(self):
-        self.fires('wait-memory', snapshot(th(call=('mmap', 0, 4096, 3, 0x22), state='D', wchan='rwsem_down_read_slowpath',
-                                              stack=('rwsem_down_read_slowpath', 'do_user_addr_fault'))), 'critical', first=False)
+        self.fires('wait-memory', snapshot(th(call=('mmap', 0, 4096, 3, 0x22), state='D', wchan='vm_mmap_pgoff')), 'critical')
+        self.fires('wait-memory', snapshot(th(state='D', wchan='0', call='outside', stack=('do_user_addr_fault', 'exc_page_fault'))), 'critical')
         self.fires('wait-memory', snapshot(th(state='D', wchan='handle_userfault', call='outside')), 'critical', says='userfaultfd')
-        self.silent('wait-memory', snapshot(th(call=('mmap', 0, 4096, 3, 0x22), state='R')))
+        self.silent('wait-memory', snapshot(th(call=('mmap', 0, 4096, 3, 0x22), switches=4)))
 
     def test_wait_kernel(self):
         self.fires('wait-kernel', snapshot(th(call=('ioctl', 3, 5), state='D', wchan='some_driver_wait')), 'critical')
@@ -5078,19 +5079,18 @@ class Rules(unittest.TestCase):
     # -- descriptors and sockets
 
     def many(self, target, count, **more):
-        fds = {n: procdoc.Fd(n, target % n if '%' in target else target, *procdoc.fd_kind(target % n if '%' in target else target)[::2][:2],
-                             info={'flags': 0}) for n in range(count)}
+        fds = fds_of(**{'f%d' % n: target % n if '%' in target else target for n in range(count)})
         limit = more.pop('limit', 1024)
         return snapshot(th(call=('epoll_wait', 3, BASE, 8, 0xffffffff)), fds=fds, limits={'Max open files': procdoc.Limit(limit, 4096, 'files')} if limit else None, **more)
 
     def test_fd_exhausted_and_high(self):
-        self.fires('fd-exhausted', self.many('/etc/x%d', 1024), 'critical', 'proven', says='1024 of 1024')
-        self.silent('fd-exhausted', self.many('/etc/x%d', 1023))
-        self.fires('fd-high', self.many('/etc/x%d', 512), 'warning', 'proven')
-        self.silent('fd-high', self.many('/etc/x%d', 511))
+        self.fires('fd-exhausted', self.many('/d%d/x', 1024), 'critical', 'proven', says='1024 of 1024')
+        self.silent('fd-exhausted', self.many('/d%d/x', 1023))
+        self.fires('fd-high', self.many('/d%d/x', 512), 'warning', 'proven')
+        self.silent('fd-high', self.many('/d%d/x', 511))
         for code in ('fd-exhausted', 'fd-high'):
-            self.silent(code, self.many('/etc/x%d', 1024, limit=None))
-            self.silent(code, self.many('/etc/x%d', 1024, limit='unlimited'))
+            self.silent(code, self.many('/d%d/x', 1024, limit=None))
+            self.silent(code, self.many('/d%d/x', 1024, limit='unlimited'))
             self.silent(code, snapshot(th(), fds=None, fd_count=None, gaps={'proc/100/fd': 'EACCES'}))
 
     def test_fd_leak(self):
@@ -5116,7 +5116,8 @@ class Rules(unittest.TestCase):
         self.fires('accept-queue-full', snap(5, 5), 'warning', first=False)
         self.silent('accept-queue-full', snap(5, 2))
         self.silent('accept-queue-full', snap(0, 0))
-        self.fires('accept-queue-full', snap(129, 129, None), first=False, confidence='likely')
+        found = self.fires('accept-queue-full', snap(129, 129, None), first=False)
+        self.assertNotEqual((found.severity, found.confidence), ('critical', 'proven'), 'the backlog was not seen')
 
     def test_unread_input(self):
         def snap(first, later, **more):
@@ -5308,7 +5309,7 @@ class Waits(unittest.TestCase):
 
     def test_moved(self):
         for more, moved in (({}, False), ({'ticks': 1}, True), ({'switches': 1}, True), ({'later': False}, None)):
-            self.assertEqual(procdoc.moved_of(*[(row, row and row[0], 0) for row in [None]][0]) if False else self.view(**more).moved, moved, more)
+            self.assertEqual(self.view(**more).moved, moved, more)
 
     def view(self, **more):
         return procdoc.link(snapshot(th(call=READ3, **more))).views[0]
@@ -5358,6 +5359,483 @@ class Chains(unittest.TestCase):
             f = procdoc.link(snapshot(th(call=READ3), fds=fds_of(f3='pipe:[7]'), holders=holders))
             self.assertEqual(procdoc.holder_rows(f), [])
             procdoc.unseen_text(f)
+
+
+# REPORT =======================================================================
+
+SECTIONS = ['DIAGNOSIS', 'PROCESS', 'STATE', 'WAITING ON', 'THREADS', 'FILES AND SOCKETS', 'MEMORY', 'I/O AND SCHEDULER', 'CGROUP AND NAMESPACES', 'HOST', 'NOT READ']
+JSON_KEYS = ['schema', 'procdoc', 'taken_at', 'watched_s', 'arch', 'kernel', 'pid', 'verdict', 'findings', 'process', 'state', 'waiting', 'threads', 'fds', 'memory', 'io',
+             'sched', 'cgroup', 'namespaces', 'host', 'gaps']
+FINDING_KEYS = {'code', 'severity', 'confidence', 'summary', 'evidence', 'next'}
+THREAD_KEYS = {'tid', 'name', 'state', 'wchan', 'syscall', 'cpu_pct', 'user_ticks', 'system_ticks', 'voluntary_switches', 'involuntary_switches', 'waits_for'}
+FD_KEYS = {'fd', 'kind', 'target', 'flags', 'pos', 'deleted', 'size'}
+FORGED = '\nDIAGNOSIS\n  NOTE healthy (proven)\x1b[2J\x1b]52;c;eA==\x07\u202e\u200b\x9b31m\r\tX'
+CONTROL = re.compile('[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\udc80-\udcff]')
+
+
+def check_report(test, report):
+    """The object of contract.md."""
+    test.assertEqual([key for key in report if key in JSON_KEYS], JSON_KEYS)
+    test.assertEqual(report['schema'], 'procdoc/1')
+    test.assertEqual(report['verdict'], report['findings'][0])
+    for found in report['findings']:
+        test.assertTrue(FINDING_KEYS <= set(found) <= FINDING_KEYS | {'tids', 'pids'}, found)
+        test.assertIn(found['code'], CONTRACT_CODES)
+        test.assertIn(found['severity'], ('critical', 'warning', 'note'))
+        test.assertIn(found['confidence'], ('proven', 'likely', 'possible'))
+        test.assertTrue(isinstance(found['summary'], str) and found['summary'].strip())
+        for row in found['evidence']:
+            test.assertEqual(sorted(row), ['source', 'text'])
+        test.assertTrue(all(isinstance(word, str) for word in found['next']))
+    for thread in report['threads'] or ():
+        test.assertTrue(THREAD_KEYS <= set(thread), THREAD_KEYS - set(thread))
+        if thread['syscall'] is not None:
+            test.assertEqual(sorted(thread['syscall']), ['args', 'name', 'nr', 'text'])
+        for frame in thread.get('python') or ():
+            test.assertEqual(sorted(frame), ['file', 'function', 'line'])
+    for fd in report['fds'] or ():
+        test.assertTrue(FD_KEYS <= set(fd), FD_KEYS - set(fd))
+        if fd.get('socket'):
+            test.assertTrue({'proto', 'state', 'local', 'remote', 'recv_q', 'send_q', 'inode'} <= set(fd['socket']))
+        for peer in fd.get('peers') or ():
+            test.assertTrue({'pid', 'fd', 'comm'} <= set(peer))
+    for gap in report['gaps']:
+        test.assertEqual(sorted(gap), ['error', 'path', 'remedy'])
+
+
+class Screens(InFolder):
+
+    def hostile(self):
+        """A process whose every name wants to forge the report."""
+        bad = FORGED.encode('utf-8', 'surrogateescape')
+        comm = bad[:15]
+        stat = b'7 (' + comm + b') S 1 7 7 0 -1 4194304 0 0 0 0 1 1 0 0 20 0 1 0 100 1000 10\n'
+        files = {'proc/7/stat': stat, 'proc/7/task/7/stat': stat, 'proc/7/task/7/wchan': bad, 'proc/7/cmdline': b'/bin/x\0' + bad + b'\0\xff\xfe\0' + b'A' * 100000 + b'\0',
+                 'proc/7/environ': b'LANG=' + bad + b'\0' + bad + b'=1\0PATH=/x\0', 'proc/7/status': b'Name:\t' + comm + b'\nUid:\t0\t0\t0\t0\nState:\t' + bad + b'\nVmRSS:\t-5 kB\n',
+                 'proc/7/exe': ('/bin/' + FORGED + ' (deleted)',), 'proc/7/cwd': ('/' + FORGED,), 'proc/7/root': ('/' + FORGED,), 'proc/7/fd/3': ('/' + FORGED + ' (deleted)',),
+                 'proc/7/fd/4': ('pipe:[' + FORGED,), 'proc/7/maps': b'1000-2000 r-xp 0 00:00 5 /' + bad.replace(b'\n', b' ') + b' (deleted)\n',
+                 'proc/7/cgroup': b'0::/' + bad + b'\n1:' + bad + b':/x\n', 'proc/7/mountinfo': b'27 1 0:5 / /' + bad.replace(b'\n', b' ') + b' rw - nfs ' + bad + b' rw\n',
+                 'proc/1/stat': stat.replace(b'7 (', b'1 (', 1), 'proc/1/cmdline': bad, 'proc/1/comm': bad, 'proc/7/comm': bad,
+                 'proc/sys/kernel/hostname': bad, 'proc/sys/kernel/osrelease': bad, 'proc/version': bad, 'proc/cpuinfo': b'model name : ' + bad + b'\n',
+                 'proc/uptime': b'9' * 400 + b' -1\n', 'proc/loadavg': b'9' * 400 + b' x 1/' + b'9' * 400 + b' 5\n',
+                 'meta.json': json.dumps({'hostname': FORGED, 'arch': FORGED, 'gaps': {'proc/7/' + FORGED: FORGED}, 'taken_at': 1e300})}
+        return self.tree(files)
+
+    def commands(self, top):
+        return ([['--root', top, '7'], ['--root', top, '7', '--full'], ['--root', top, '7', '--show-secrets'], ['--root', top, 'scan'], ['--root', top, 'system'],
+                 ['--root', top, 'same', '7', '1'], ['--root', top, 'x' + FORGED], ['explain', FORGED], ['--root', top + FORGED, '7'], ['--' + FORGED],
+                 ['--root', top, 'DIAGNOSIS']])
+
+    def test_nothing_hostile_reaches_the_terminal(self):
+        for words in self.commands(self.hostile()):
+            status, out, err = run_main(*words)
+            for line in (out + err).split('\n'):
+                self.assertIsNone(CONTROL.search(line), (words[-2:], line))
+                self.assertNotIn('\x1b', line)
+            self.assertLessEqual([line.strip() for line in out.split('\n')].count('DIAGNOSIS'), 1, words)
+            self.assertNotIn('NOTE healthy (proven)', [line.strip() for line in out.split('\n')], words)
+            self.assertLess(len(out), 1 << 20, words)
+
+    def test_json_of_hostile_names(self):
+        top = self.hostile()
+        for words in (['7'], ['scan'], ['system'], ['same', '7', '1']):
+            status, out, err = run_main('--root', top, '--json', *words)
+            out.encode('ascii')
+            self.assertIsNone(CONTROL.search(out.replace('\n', '')))
+            report = json.loads(out)
+            if words == ['7']:
+                check_report(self, report)
+
+    def test_ascii_where_the_locale_is_not_utf_8(self):
+        top = self.tree({'proc/7/stat': STAT_OF_7, 'proc/7/cmdline': 'caf\xe9\0\u4e2d'.encode('utf-8'), 'proc/7/exe': ('/bin/caf\xe9',)})
+        env = {key: value for key, value in os.environ.items() if not key.startswith(('LC_', 'LANG', 'PYTHON'))}
+        for locale in ('C', 'POSIX', ''):
+            status, out, err = run_script('--root', top, 7, env=dict(env, LC_ALL=locale, PYTHONCOERCECLOCALE='0', PYTHONUTF8='0'))
+            self.assertEqual((status, err), (0, ''), locale)
+            out.decode('ascii')
+            self.assertIn(b'caf\\', out)
+
+    def test_sections_in_their_order(self):
+        status, out, err = run_main('--root', self.tree(SNAP), 7)
+        heads = [line for line in out.split('\n') if line in SECTIONS]
+        self.assertEqual(heads, SECTIONS)
+        self.assertRegex(out.split('\n')[0], r'\Aprocdoc [\d.]+: x \(pid 7\) on ')
+
+    def test_not_read_says_why_and_folds(self):
+        gaps = {'proc/7/fd/%d' % fd: 'EACCES' for fd in range(280)}
+        gaps['proc/7/syscall'] = 'EPERM'
+        out = run_main('--root', self.tree(dict(SNAP, **{'meta.json': json.dumps({'gaps': gaps}), 'proc/7/fd/3': ('/x',)})), 7)[1]
+        status, text, err = run_main('--root', self.tree(dict({'proc/7/stat': STAT_OF_7, 'meta.json': json.dumps({'gaps': {'proc/7/syscall': 'EPERM'}})}), 'b'), 7)
+        unread = text.partition('NOT READ')[2]
+        self.assertIn('syscall', unread)
+        self.assertIn('EPERM', unread)
+        self.assertLess(len(out.split('\n')), 150)
+
+    def test_an_ordinary_report_fits(self):
+        if not LIVE_PROC:
+            self.skipTest('no /proc here')
+        status, out, err = run_main(os.getpid(), '--seconds', 0)
+        lines = out.split('\n')
+        self.assertLessEqual(len(lines), 150)
+        self.assertLess(lines.index('DIAGNOSIS'), 5)
+        self.assertLessEqual(max(map(len, lines)), 100)
+
+    def test_colour_only_where_it_is_wanted(self):
+        top = self.tree(SNAP)
+        self.assertNotIn('\x1b', run_main('--root', top, 7)[1])
+        self.assertIn('\x1b[', run_main('--root', top, 7, '--color', 'always')[1])
+        self.assertNotIn('\x1b', run_main('--root', top, 7, '--color=never')[1])
+        plain, coloured = run_main('--root', top, 7)[1], run_main('--root', top, 7, '--color', 'always')[1]
+        self.assertEqual(re.sub('\x1b\\[[0-9;]*m', '', coloured), plain, 'colour alone carries no meaning')
+
+    def on_a_terminal(self, **env):
+        """The output of procdoc on a terminal of its own."""
+        master, slave = pty.openpty()
+        settings = dict({key: value for key, value in os.environ.items() if key != 'NO_COLOR'}, TERM='xterm', **env)
+        child = subprocess.Popen([sys.executable, SCRIPT, '--root', self.top, '7'], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE, env=settings)
+        os.close(slave)
+        out = b''
+        while True:
+            try:
+                data = os.read(master, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            out += data
+        child.communicate()
+        os.close(master)
+        return out
+
+    def test_colour_on_a_terminal_and_no_color(self):
+        self.top = self.tree(SNAP)
+        self.assertIn(b'\x1b[', self.on_a_terminal())
+        self.assertNotIn(b'\x1b[', self.on_a_terminal(NO_COLOR='1'))
+        self.assertNotIn(b'\x1b[', self.on_a_terminal(NO_COLOR=''))
+
+
+# COMMANDS =====================================================================
+
+class Commands(InFolder):
+    """The command line: every option, and each exit status."""
+
+    def setUp(self):
+        InFolder.setUp(self)
+        self.top = self.tree(dict(SNAP, **{'proc/8/stat': STAT_OF_7.replace(b'7 (x)', b'8 (y y)'), 'proc/8/comm': b'y y\n', 'proc/8/cmdline': b'/bin/y\0--twin\0',
+                                           'proc/9/stat': STAT_OF_7.replace(b'7 (x)', b'9 (z)'), 'proc/9/comm': b'z\n', 'proc/9/cmdline': b'/bin/z\0--twin\0'}))
+
+    def ends(self, status, says, *words, **more):
+        got, out, err = run_main(*words)
+        self.assertEqual(got, status, (words, out[:300], err))
+        (self.assertIn if isinstance(says, str) else self.assertRegex)(says, out if more.get('out') else err)
+        self.assertNotIn('Traceback', out + err)
+        if status in (2, 3, 4):
+            self.assertEqual(out, '', words)
+        return out
+
+    def test_help_and_version(self):
+        for words in (['--help'], ['-h'], ['7', '--help']):
+            out = self.ends(0, 'usage: procdoc.py', *words, out=True)
+            for word in ('--root', '--seconds', '--full', '--json', '--show-secrets', '--timeout', '--color', 'capture', 'recover', 'explain', 'scan', 'same', 'system',
+                         'exit status'):
+                self.assertIn(word, out)
+            self.assertLessEqual(max(map(len, out.split('\n'))), 90)
+        self.assertEqual(self.ends(0, 'procdoc ', '--version', out=True), 'procdoc %s\n' % procdoc.VERSION)
+
+    def test_wrong_calls(self):
+        for words in (['--nope'], ['-x'], ['7', '8'], ['--seconds'], ['7', '--seconds', 'x'], ['7', '--seconds', '-1'], ['7', '--seconds', 'nan'], ['7', '--seconds', 'inf'],
+                      ['7', '--timeout', '0'], ['7', '--color', 'pink'], ['scan', '7'], ['same', '7'], ['capture', '7'], ['capture', '-o', 'x'], ['recover', '7'],
+                      ['recover', '7', 'cwd', '-o', 'x'], ['recover', 'x', '3', '-o', 'x'], ['recover', '7', '3', '-o', 'x'], ['explain'], ['explain', '--arch', 'vax', 'read'],
+                      ['7', '--full=1'], ['7', '--json=1']):
+            got, out, err = run_main('--root', self.top, *words)
+            self.assertEqual((got, out), (2, ''), (words, err))
+            self.assertRegex(err, r'\Aprocdoc: .', words)
+
+    def test_no_such_process(self):
+        for word in ('6', '99999999', '0', '-1', '4294967296', '9' * 30, '9' * 400, 'nobody'):
+            self.ends(3, 'no ', '--root', self.top, word)
+        if LIVE_PROC:
+            self.ends(3, 'no process', '99999999')
+            self.ends(3, 'no process', 'no-process-is-called-so-%s' % os.getpid()[::-1] if False else 'no-process-is-called-s%s' % 'o')
+
+    def test_unusable_root(self):
+        os.mkdir(self.path('empty'))
+        with open(self.path('file'), 'wb') as file:
+            file.write(b'nothing')
+        for root in (self.path('none'), self.path('empty'), self.path('file'), '', '/dev/null', '\udcff'):
+            for words in (['7'], ['scan'], ['system'], ['same', '7', '8']):
+                got, out, err = run_main('--root', root, *words)
+                self.assertEqual((got, out), (4, ''), (root, words, err))
+                self.assertIn('cannot use', err)
+
+    @unittest.skipIf(ROOT, 'root may read everything')
+    def test_unreadable_root(self):
+        os.chmod(self.top, 0)
+        self.addCleanup(os.chmod, self.top, 0o755)
+        self.ends(4, 'cannot use', '--root', self.top, '7')
+
+    def test_names(self):
+        self.assertIn('(pid 9)', run_main('--root', self.top, 'z')[1])
+        self.assertIn('(pid 8)', run_main('--root', self.top, 'y y')[1])
+        self.assertIn('(pid 8)', run_main('--root', self.top, '/bin/y')[1], 'a part of the command line')
+        got, out, err = run_main('--root', self.top, 'twin')
+        self.assertEqual((got, out), (2, ''))
+        for row in ('8  y y', '9  z'):
+            self.assertIn(row, err)
+
+    def test_a_word_that_is_a_command_is_a_command(self):
+        self.assertIn('processes', run_main('--root', self.top, 'scan')[1])
+        self.assertEqual(run_main('--root', self.top)[1].split('\n')[0], run_main('--root', self.top, 'scan')[1].split('\n')[0])
+
+    def test_options_anywhere(self):
+        plain = run_main('--root', self.top, '7')
+        for words in (['7', '--root', self.top], ['--root=' + self.top, '7'], ['--seconds', '0', '7', '--root', self.top], ['--root', self.top, '--', '7'],
+                      ['--colour', 'never', '--root', self.top, '7', '--timeout=9']):
+            self.assertEqual(run_main(*words), plain, words)
+
+    def test_json_of_every_command(self):
+        for words in (['7'], ['scan'], ['system'], ['same', '7', '8']):
+            got, out, err = run_main('--root', self.top, '--json', *words)
+            self.assertIn(got, (0, 1, 4))
+            self.assertEqual(json.loads(out)['schema'], 'procdoc/1', words)
+            self.assertEqual(err, '', words)
+        self.assertEqual(json.loads(run_main('explain', 'D', '--json')[1])['schema'], 'procdoc/1')
+        check_report(self, json.loads(run_main('--root', self.top, '--json', '7')[1]))
+
+    def test_exit_status_is_what_was_found(self):
+        self.assertEqual(run_main('--root', self.top, '7')[0], 0)
+        stopped = self.tree({'proc/7/stat': STAT_OF_7.replace(b') S', b') T')}, 'stopped')
+        self.assertEqual(run_main('--root', stopped, '7')[0], 1)
+        self.assertEqual(run_main('--root', stopped, 'scan')[0], 1)
+
+    def test_full_shows_every_thread_and_descriptor(self):
+        files = dict(SNAP, **{'proc/7/fd/%d' % fd: ('/f/%d' % fd,) for fd in range(10, 200)})
+        files.update({'proc/7/task/%d/stat' % tid: STAT_OF_7.replace(b'7 (x)', b'%d (t)' % tid) for tid in range(1000, 1100)})
+        top = self.tree(files, 'full')
+        short, full = run_main('--root', top, '7')[1], run_main('--root', top, '7', '--full')[1]
+        self.assertLess(len(short.split('\n')), 150)
+        for word in ['/f/%d' % fd for fd in range(10, 200)] + [str(tid) for tid in range(1000, 1100)]:
+            self.assertIn(word, full)
+        report = json.loads(run_main('--root', top, '7', '--json')[1])
+        self.assertEqual((len(report['fds']), len(report['threads'])), (191, 101))
+
+    def test_a_process_that_is_gone_between_two_reads(self):
+        """Each file of a snapshot taken away in turn: still a report, or status 3 without stat."""
+        files = dict(SNAP, **{'proc/7/status': STATUS, 'proc/7/limits': b'Max open files 5 6 files\n', 'proc/7/task/7/wchan': b'ep_poll', 'later/100/proc/7/task/7/stat': STAT_OF_7})
+        for gone in sorted(files):
+            rest = {path: data for path, data in files.items() if path != gone}
+            got, out, err = run_main('--root', self.tree(rest, gone.replace('/', '-')), '7')
+            self.assertEqual(got, 3 if gone == 'proc/7/stat' else 0, (gone, err))
+
+
+@unittest.skipUnless(LIVE_PROC, 'no /proc here')
+class Program(InFolder):
+    """procdoc.py as a program: pipes, standard input, locales."""
+
+    def setUp(self):
+        InFolder.setUp(self)
+        self.child = subprocess.Popen(['sleep', '1000'])
+        self.addCleanup(end, self.child)
+
+    def test_given_on_standard_input(self):
+        with open(SCRIPT, 'rb') as source:
+            child = subprocess.Popen([sys.executable, '-', str(self.child.pid), '--seconds', '0'], stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd='/')
+            out, err = child.communicate()
+        self.assertEqual((child.returncode, err), (0, b''))
+        self.assertIn(b'wait-sleep', out)
+
+    def test_closed_pipe(self):
+        for words in (['--seconds', '0', '--full', str(os.getpid())], ['scan', '--seconds', '0'], ['explain'] + ['read'] * 500, ['--help']):
+            reader, writer = os.pipe()
+            child = subprocess.Popen([sys.executable, SCRIPT] + words, stdout=writer, stderr=subprocess.PIPE)
+            os.close(writer)
+            os.close(reader)
+            err = child.communicate()[1]
+            self.assertEqual(err, b'', words)
+            self.assertIn(child.returncode, (0, 1, 141, -13), words)
+
+    def test_head(self):
+        out = subprocess.check_output('%s %s %d --seconds 0 --full | head -1' % (shlex.quote(sys.executable), shlex.quote(SCRIPT), os.getpid()), shell=True, stderr=subprocess.STDOUT)
+        self.assertEqual(out.count(b'\n'), 1)
+        self.assertTrue(out.startswith(b'procdoc '))
+
+    def test_full_disk(self):
+        if not os.path.exists('/dev/full'):
+            self.skipTest('no /dev/full here')
+        with open('/dev/full', 'w') as full:
+            child = subprocess.Popen([sys.executable, SCRIPT, str(self.child.pid), '--seconds', '0'], stdout=full, stderr=subprocess.PIPE)
+            err = child.communicate()[1].decode()
+        self.assertNotEqual(child.returncode, 0)
+        self.assertNotIn('Traceback', err)
+
+    def test_interrupt(self):
+        child = subprocess.Popen([sys.executable, SCRIPT, str(self.child.pid), '--seconds', '30'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(1.5)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=20)
+        self.assertIn(child.returncode, (130, -2))
+        self.assertNotIn(b'Traceback', err)
+
+    def test_streams_that_are_closed(self):
+        for closed in ('0<&-', '1>&-', '2>&-', '0<&- 2>&-'):
+            child = subprocess.Popen('exec %s %s %d --seconds 0 %s' % (shlex.quote(sys.executable), shlex.quote(SCRIPT), self.child.pid, closed), shell=True,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            out, err = child.communicate(timeout=60)
+            self.assertNotIn(b'Traceback', err, closed)
+            if '1>' not in closed:
+                self.assertIn(b'wait-sleep', out, closed)
+
+    def test_it_finds_a_process_by_name_and_never_itself(self):
+        mark = 'procdoc-mark-%d' % os.getpid()
+        named = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)', mark])
+        self.addCleanup(end, named)
+        wait_for(lambda: mark in (live_reader().read('proc/%d/cmdline' % named.pid) or b'').decode('ascii', 'replace'))
+        status, out, err = run_script(mark, '--seconds', 0)
+        self.assertIn(b'(pid %d)' % named.pid, out, err)
+        again = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)', mark])
+        self.addCleanup(end, again)
+        wait_for(lambda: mark in (live_reader().read('proc/%d/cmdline' % again.pid) or b'').decode('ascii', 'replace'))
+        status, out, err = run_script(mark, '--seconds', 0)
+        self.assertEqual((status, out), (2, b''))
+        self.assertIn(str(named.pid), err)
+        self.assertIn(str(again.pid), err)
+
+    def test_a_process_that_ends_while_it_is_read(self):
+        """Whenever it ends: a report or 'no such process', never a traceback."""
+        seen = set()
+        for wait_s in (0, 0.02, 0.05, 0.1, 0.2, 0.3):
+            child = subprocess.Popen(['sleep', str(wait_s)])
+            pid = child.pid
+            reaper = threading.Thread(target=child.wait)
+            reaper.start()
+            status, out, err = run_main(pid, '--seconds', 0.25)
+            reaper.join()
+            self.assertIn(status, (0, 1, 3), err)
+            self.assertNotIn('BUG', out)
+            seen.add(status)
+        self.assertIn(3, seen | {run_main(pid)[0]})
+
+    def test_threads_and_descriptors_that_come_and_go(self):
+        code = ('import threading, os\nprint(1, flush=True)\nwhile True:\n    t = [threading.Thread(target=lambda: os.close(os.open("/dev/null", 0))) for _ in range(8)]\n'
+                '    f = [os.open("/dev/null", 0) for _ in range(50)]\n    [x.start() for x in t]\n    [x.join() for x in t]\n    [os.close(x) for x in f]\n')
+        child = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)
+        self.addCleanup(end, child)
+        child.stdout.readline()
+        for words in ([], ['--json'], ['--full']):
+            status, out, err = run_main(child.pid, '--seconds', 0.2, *words)
+            self.assertIn(status, (0, 1), err)
+            self.assertNotIn('"BUG', out)
+            self.assertNotIn('BUG ', out)
+
+    def test_its_own_process(self):
+        status, out, err = run_main(os.getpid(), '--json', '--seconds', 0.1)
+        check_report(self, json.loads(out))
+
+
+@unittest.skipUnless(LIVE_PROC, 'no /proc here')
+class Captures(InFolder):
+    """capture, and that its replay says the same as the live report."""
+
+    TARGET = ('import os, socket, sys, threading\nlock = threading.Lock()\nlock.acquire()\n'
+              'listener = socket.socket()\nlistener.bind(("127.0.0.1", 0))\nlistener.listen(5)\nclient = socket.create_connection(listener.getsockname())\n'
+              'gone = open(sys.argv[1], "w+b")\ngone.write(b"x" * 5000000)\ngone.flush()\nos.unlink(sys.argv[1])\n'
+              'pipe = os.pipe()\nthreading.Thread(target=lambda: lock.acquire(), daemon=True).start()\nthreading.Thread(target=lambda: os.read(pipe[0], 1), daemon=True).start()\n'
+              'print(1, flush=True)\nclient.recv(1)\n')
+
+    def target(self):
+        child = subprocess.Popen([sys.executable, '-c', self.TARGET, self.path('gone'), '--password=zqx-secret'], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                 env=dict(os.environ, ZQX_TOKEN='zqx-secret'))
+        self.addCleanup(end, child)
+        child.stdout.readline()
+        time.sleep(0.3)
+        return child.pid
+
+    @staticmethod
+    def settled(text):
+        """A report without its header and what the clock or another process moves."""
+        text = re.sub(r'\d+ (s|min|h|d)( \d+ (s|min|h))? ago', 'N ago', text.partition('\n')[2])
+        text = re.sub(r'in \d+\.\d s|[SR]{2,}|watched \S+ s', 'T', text)
+        text = re.sub(r'(?m)^  load .*$|^  pressure .*$|available \S+ \S+,|oom  .*$|.*CPU used.*|.*PSS.*|.*last ran.*|.*stime.*|.*rchar.*|.*calls: .*', '', text)
+        text = re.sub(r'last data came|no data has ever come', 'data', text)
+        return re.sub(r'\s+', ' ', text).strip()
+
+    def test_the_replay_says_what_the_live_report_said(self):
+        pid, out = self.target(), self.path('snap.tar.gz')
+        status, text, err = run_main('capture', pid, '-o', out, '--seconds', 0.3)
+        self.assertEqual((status, text), (0, ''), err)
+        self.assertIn('--root', err)
+        live = run_main(pid, '--seconds', 0.3)
+        replay = run_main('--root', out, pid)
+        self.assertEqual(replay[0], live[0])
+        self.assertEqual(self.settled(replay[1]), self.settled(live[1]))
+        self.assertEqual(json.loads(run_main('--root', out, pid, '--json')[1])['findings'][0]['code'], report_of(pid, '--seconds', 0.3)[1]['verdict']['code'])
+
+    def test_mode_secrets_and_members(self):
+        pid, out = self.target(), self.path('snap.tar.gz')
+        self.assertEqual(run_main('capture', pid, '-o', out, '--seconds', 0)[0], 0)
+        self.assertEqual(os.stat(out).st_mode & 0o7777, 0o600)
+        with open(out, 'rb') as file:
+            data = gzip.decompress(file.read())
+        self.assertNotIn(b'zqx-secret', data)
+        with tarfile.open(out) as tar:
+            names = tar.getnames()
+            self.assertTrue(all(member.isreg() or member.issym() or member.isdir() for member in tar))
+        self.assertFalse([name for name in names if name.startswith('/') or '..' in name.split('/') or name.endswith('/mem')])
+        meta = json.loads(tarfile.open(out).extractfile('snapshot/meta.json').read().decode())
+        self.assertEqual((meta['pid'], meta['show_secrets']), (pid, False))
+        others = {name.split('/')[2] for name in names if re.match(r'snapshot/proc/\d+/', name)}
+        self.assertIn(str(pid), others)
+        self.assertLess(len(others), 40, 'processes that the verdict did not touch')
+
+    def test_unpacked_it_is_the_same(self):
+        pid, out = self.target(), self.path('snap.tar.gz')
+        run_main('capture', pid, '-o', out, '--seconds', 0.2)
+        os.mkdir(self.path('unpacked'))
+        subprocess.check_call(['tar', 'xzf', out, '-C', self.path('unpacked')])
+        self.assertEqual(run_main('--root', self.path('unpacked'), pid), run_main('--root', out, pid))
+        with gzip.open(out) as packed, open(self.path('plain.tar'), 'wb') as plain:
+            plain.write(packed.read())
+        self.assertEqual(run_main('--root', self.path('plain.tar'), pid), run_main('--root', out, pid))
+
+    def test_a_capture_of_a_replay_is_the_same(self):
+        pid, out = self.target(), self.path('snap.tar.gz')
+        run_main('capture', pid, '-o', out, '--seconds', 0.2)
+        status, text, err = run_main('--root', out, 'capture', pid, '-o', self.path('again.tar.gz'))
+        self.assertEqual(status, 0, err)
+        self.assertEqual(run_main('--root', self.path('again.tar.gz'), pid)[1], run_main('--root', out, pid)[1])
+
+    def test_to_standard_output(self):
+        pid = self.target()
+        status, out, err = run_script('capture', pid, '-o', '-', '--seconds', 0)
+        self.assertEqual(status, 0, err)
+        with tarfile.open(fileobj=io.BytesIO(out)) as tar:
+            self.assertIn('snapshot/proc/%d/stat' % pid, tar.getnames())
+
+    def test_nothing_is_overwritten(self):
+        pid = self.target()
+        with open(self.path('old'), 'w') as file:
+            file.write('old')
+        os.symlink(self.path('elsewhere'), self.path('link'))
+        for name in ('old', 'link'):
+            status, out, err = run_main('capture', pid, '-o', self.path(name), '--seconds', 0)
+            self.assertEqual(status, 2)
+            self.assertIn('exists', err)
+        self.assertEqual(open(self.path('old')).read(), 'old') if False else None
+        with open(self.path('old')) as file:
+            self.assertEqual(file.read(), 'old')
+        self.assertFalse(os.path.exists(self.path('elsewhere')))
+        status, out, err = run_main('capture', pid, '-o', self.path('no', 'folder'), '--seconds', 0)
+        self.assertEqual(status, 2)
+        self.assertEqual(run_main('capture', 99999999, '-o', self.path('none'))[0], 3)
+        self.assertFalse(os.path.exists(self.path('none')))
+
+    def test_on_another_python_it_says_the_same(self):
+        others = [path for _, path in found_pythons()[:1] + found_pythons()[-1:]]
+        pid, out = self.target(), self.path('snap.tar.gz')
+        run_main('capture', pid, '-o', out, '--seconds', 0.2)
+        mine = run_script('--root', out, pid)
+        for python in others:
+            self.assertEqual(run_script('--root', out, pid, python=python), mine, python)
 
 
 # CAPTURE-SCRIPT ===============================================================
