@@ -14265,15 +14265,15 @@ def section_process(f):
     epoch, age = started_at(snap)
     yield Line('started   %s%s' % (local_time(epoch), ', %s ago' % duration(age) if age is not None else ''), source='stat')
     chain = ' <- '.join('%d (%s)' % (parent.pid, parent.comm) for parent, _ in snap.parents)
-    yield Line('parents   %s' % (chain or ('ppid %s' % stat.ppid)), hang=12, source='stat')
+    yield Line('parents   %s' % (chain or ('ppid %s' % known(stat.ppid))), hang=12, source='stat')
     if snap.children:
         shown = ', '.join('%d (%s) %s' % (child.pid, child.comm, child.state) for child in snap.children[:6])
         yield Line('children  %d: %s%s' % (len(snap.children), shown, ', ...' if len(snap.children) > 6 else ''), hang=12, source='stat')
-    terminal = 'tty %s' % tty_name(stat.tty_nr) if stat.tty_nr else 'no tty'
-    yield Line('session   %s, group %s, %s' % (stat.session, stat.pgrp, terminal), source='stat')
-    yield Line('priority  %s, nice %s%s' % (policy_name(stat.policy), stat.nice, ', rt priority %d' % stat.rt_priority if stat.rt_priority else ''), source='stat')
+    terminal = 'tty %s' % tty_name(stat.tty_nr) if stat.tty_nr else 'tty unknown' if stat.tty_nr is None else 'no tty'
+    yield Line('session   %s, group %s, %s' % (known(stat.session), known(stat.pgrp), terminal), source='stat')
+    yield Line('priority  %s, nice %s%s' % (policy_name(stat.policy), known(stat.nice), ', rt priority %d' % stat.rt_priority if stat.rt_priority else ''), source='stat')
     if snap.oom_score is not None:
-        yield Line('oom       score %s, adjustment %s' % (snap.oom_score, snap.oom_score_adj), source='oom_score')
+        yield Line('oom       score %s, adjustment %s' % (snap.oom_score, known(snap.oom_score_adj)), source='oom_score')
     if snap.environ:
         yield from environment_lines(snap)
     yield from limit_lines(f)
@@ -14308,6 +14308,16 @@ def limit_lines(f):
                 row['name'][4:], used, row['soft'], row['units'], row['letter'], row['hits']), hang=12, source='limits')
 
 
+def known(value):
+    """A value, or '?': never a 0 for what was not read."""
+    return '?' if value is None else value
+
+
+def kB_text(kB):
+    """'8.0 MiB' of a figure in kB, '?' where it is not known."""
+    return '?' if kB is None else size_text(kB * 1024)
+
+
 def tty_name(tty_nr):
     """34816 -> pts/0: major 136 up are pts, 4 is the consoles."""
     major, minor = tty_nr >> 8 & 0xfff, tty_nr & 0xff | tty_nr >> 12 & 0xfff00
@@ -14318,7 +14328,7 @@ def tty_name(tty_nr):
 
 def policy_name(policy):
     """SCHED_OTHER and its like."""
-    return SCHED_POLICIES[policy][0] if policy in SCHED_POLICIES else 'policy %s' % policy
+    return SCHED_POLICIES[policy][0] if policy in SCHED_POLICIES else 'unknown policy' if policy is None else 'policy %s' % policy
 
 
 def section_state(f):
@@ -14532,12 +14542,12 @@ def section_memory(f):
         return
     split = ', '.join('%s %s' % (label, size_text(status_number(status, key) * 1024)) for label, key in (
         ('anonymous', 'RssAnon'), ('file', 'RssFile'), ('shared', 'RssShmem')) if status_number(status, key) is not None)
-    yield Line('RSS %s%s; swap %s; peak %s' % (size_text(rss * 1024), ' (%s)' % split if split else '',
-                                              size_text((status_number(status, 'VmSwap') or 0) * 1024), size_text((status_number(status, 'VmHWM') or rss) * 1024)), source='status')
+    yield Line('RSS %s%s; swap %s; peak %s' % (kB_text(rss), ' (%s)' % split if split else '', kB_text(status_number(status, 'VmSwap')),
+                                              kB_text(status_number(status, 'VmHWM'))), source='status')
     rollup = snap.rollup or {}
     if rollup.get('Pss') is not None:
         yield Line('PSS %s: its fair share, pages shared with others divided' % size_text(rollup['Pss'] * 1024), source='smaps_rollup')
-    yield Line('VmSize %s is address space that was reserved, not memory that is used' % size_text((status_number(status, 'VmSize') or 0) * 1024), source='status')
+    yield Line('VmSize %s is address space that was reserved, not memory that is used' % kB_text(status_number(status, 'VmSize')), source='status')
     if snap.maps:
         yield from mapping_lines(snap)
 
@@ -14563,7 +14573,7 @@ def section_io(f):
                 grown = difference((snap.last_io or {}).get(name), snap.io[name])
                 rate = ' (+%s/s)' % size_text(grown / f.watched_s) if grown and f.watched_s else ''
                 words.append('%s %s%s' % (name, size_text(snap.io[name]), rate))
-        calls = '; calls: %s read, %s write' % (snap.io.get('syscr'), snap.io.get('syscw'))
+        calls = '; calls: %s read, %s write' % (known(snap.io.get('syscr')), known(snap.io.get('syscw')))
         yield Line(', '.join(words) + calls, hang=4, source='io')
     stat = snap.stat
     if stat.utime is not None and stat.stime is not None:
@@ -14608,12 +14618,12 @@ def cgroup_limit_lines(facts):
     cpu, memory, pids = facts.get('cpu_limiting'), facts.get('memory_limiting'), facts.get('pids_limiting')
     if cpu and is_number(cpu.get('quota_cpus')):
         yield Line('cpu quota %.3g CPUs (%s); throttled in %s of %s periods since it was made' % (
-            cpu['quota_cpus'], cpu['path'], cpu['nr_throttled'], cpu['nr_periods']), hang=4, source=cpu['source'])
+            cpu['quota_cpus'], cpu['path'], known(cpu['nr_throttled']), known(cpu['nr_periods'])), hang=4, source=cpu['source'])
     if memory and (is_number(memory.get('limit')) or is_number(memory.get('high'))):
         yield Line('memory %s of %s (%s)' % (size_text(memory['usage']) if memory['usage'] is not None else '?', size_text(
             min(value for value in (memory.get('limit'), memory.get('high')) if is_number(value))), memory['path']), hang=4, source=memory['source'])
     if pids and is_number(pids.get('limit')):
-        yield Line('pids %s of %s (%s)' % (pids.get('current'), pids['limit'], pids['path']), hang=4)
+        yield Line('pids %s of %s (%s)' % (known(pids.get('current')), pids['limit'], pids['path']), hang=4)
 
 
 def section_host(f):
@@ -14624,11 +14634,11 @@ def section_host(f):
                                             ' (%s)' % cpu['model'] if cpu.get('model') else ''), hang=4, source='/proc/version, cpuinfo')
     load, memory = host.get('loadavg'), host.get('meminfo') or {}
     if load is not None and load[0] is not None:
-        yield Line('load %s %s %s: %s runnable of %s threads' % (load[0], load[1], load[2], load.runnable, load[4]), source='/proc/loadavg')
+        yield Line('load %s %s %s: %s runnable of %s threads' % tuple(known(value) for value in (load[0], load[1], load[2], load.runnable, load[4])), source='/proc/loadavg')
     if memory.get('MemTotal'):
         available = memory.get('MemAvailable')
         yield Line('memory %s, available %s%s' % (size_text(memory['MemTotal'] * 1024), size_text(available * 1024) if available is not None else 'not told (no MemAvailable before 3.14)',
-                   ', swap free %s of %s' % (size_text(memory.get('SwapFree', 0) * 1024), size_text(memory['SwapTotal'] * 1024)) if memory.get('SwapTotal') else ', no swap'), source='/proc/meminfo')
+                   ', swap free %s of %s' % (kB_text(memory.get('SwapFree')), kB_text(memory['SwapTotal'])) if memory.get('SwapTotal') else ', no swap' if 'SwapTotal' in memory else ''), source='/proc/meminfo')
     words = []
     for name in ('cpu', 'memory', 'io'):
         some = (host.get('pressure/' + name) or {}).get('some') or {}

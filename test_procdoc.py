@@ -5556,7 +5556,7 @@ class Commands(InFolder):
             self.ends(3, 'no ', '--root', self.top, word)
         if LIVE_PROC:
             self.ends(3, 'no process', '99999999')
-            self.ends(3, 'no process', 'no-process-is-called-so-%s' % os.getpid()[::-1] if False else 'no-process-is-called-s%s' % 'o')
+            self.ends(3, 'no process', 'no-process-is-called-%d' % (os.getpid() + 7777777))
 
     def test_unusable_root(self):
         os.mkdir(self.path('empty'))
@@ -5750,14 +5750,16 @@ class Captures(InFolder):
         time.sleep(0.3)
         return child.pid
 
-    @staticmethod
-    def settled(text):
-        """A report without its header and what the clock or another process moves."""
-        text = re.sub(r'\d+ (s|min|h|d)( \d+ (s|min|h))? ago', 'N ago', text.partition('\n')[2])
-        text = re.sub(r'in \d+\.\d s|[SR]{2,}|watched \S+ s', 'T', text)
-        text = re.sub(r'(?m)^  load .*$|^  pressure .*$|available \S+ \S+,|oom  .*$|.*CPU used.*|.*PSS.*|.*last ran.*|.*stime.*|.*rchar.*|.*calls: .*', '', text)
-        text = re.sub(r'last data came|no data has ever come', 'data', text)
-        return re.sub(r'\s+', ' ', text).strip()
+    # What the clock, the scheduler or another process moves between two reports of the same hang.
+    MOVES = (r'\d+ (s|min|h|d)( \d+ (s|min|h))? ago', r'(?m)^  (load|pressure|memory) .*$', r'(?m)^  oom .*$', r'(?m)^  CPU used.*$', r'(?m)^  PSS .*\n?.*$',
+             r'(?m)^  rchar .*\n.*$', r'\d+\.\d s\b', r'\d+ s\b', r', last ran N')
+
+    def settled(self, text):
+        """A report as words, without its header and what moves; line breaks are where the words fell."""
+        text = text[text.index('DIAGNOSIS'):]
+        for pattern in self.MOVES:
+            text = re.sub(pattern, 'N', text)
+        return re.sub(r'\s+', ' ', text).replace('. ', '.\n').replace('] ', ']\n').split('\n')
 
     def test_the_replay_says_what_the_live_report_said(self):
         pid, out = self.target(), self.path('snap.tar.gz')
@@ -5820,7 +5822,6 @@ class Captures(InFolder):
             status, out, err = run_main('capture', pid, '-o', self.path(name), '--seconds', 0)
             self.assertEqual(status, 2)
             self.assertIn('exists', err)
-        self.assertEqual(open(self.path('old')).read(), 'old') if False else None
         with open(self.path('old')) as file:
             self.assertEqual(file.read(), 'old')
         self.assertFalse(os.path.exists(self.path('elsewhere')))
@@ -6220,5 +6221,500 @@ class Recover(unittest.TestCase):
         os.close(master)
 
 
+# SAMPLES ======================================================================
+
+def sample_names():
+    """The folders of samples/ that have an expected screen."""
+    if not os.path.isdir(SAMPLES):
+        return []
+    return sorted(name for name in os.listdir(SAMPLES) if os.path.isfile(os.path.join(SAMPLES, name, 'expect.txt')))
+
+
+def sample_command(name):
+    """The arguments of procdoc.py: the first line of about."""
+    with open(os.path.join(SAMPLES, name, 'about'), encoding='ascii') as file:
+        return shlex.split(file.readline().partition('cmd:')[2])
+
+
+def placed(words):
+    """The same with the sample's place on this machine."""
+    return [os.path.join(HERE, word) if word.startswith('samples/') else word for word in words]
+
+
+@unittest.skipUnless(sample_names(), 'no samples here')
+class Samples(unittest.TestCase):
+    maxDiff = 4000
+
+    def test_screens(self):
+        for name in sample_names():
+            with self.subTest(sample=name):
+                words = sample_command(name)
+                status, out, err = run_main(*placed(words))
+                with open(os.path.join(SAMPLES, name, 'expect.txt'), encoding='ascii') as file:
+                    expected = file.read()
+                self.assertEqual('%sexit status: %d\n' % (out, status), expected)
+                self.assertEqual(err, '')
+
+    def test_json(self):
+        for name in sample_names():
+            path = os.path.join(SAMPLES, name, 'expect.json')
+            with self.subTest(sample=name):
+                with open(path, encoding='ascii') as file:
+                    expected = json.load(file)
+                words = sample_command(name)
+                status, out, err = run_main('--json', *placed(words))
+                self.assertEqual(json.loads(out), expected)
+                if words[-1].isdigit():
+                    check_report(self, json.loads(out))
+
+    def test_screens_fit(self):
+        for name in sample_names():
+            with open(os.path.join(SAMPLES, name, 'expect.txt'), encoding='ascii') as file:
+                lines = file.read().split('\n')
+            self.assertLessEqual(len(lines), 152, name)
+            self.assertLessEqual(max(map(len, lines)), 100, name)
+            if 'DIAGNOSIS' in lines:
+                self.assertLess(lines.index('PROCESS'), 45, '%s: the diagnosis fits the first screen' % name)
+
+    def test_a_tar_of_it_says_the_same(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in sample_names()[:6]:
+                path = os.path.join(folder, name + '.tar.gz')
+                with tarfile.open(path, 'w:gz') as tar:
+                    tar.add(os.path.join(SAMPLES, name), name)
+                words = [word for word in sample_command(name)]
+                folder_words = placed(words)
+                tar_words = [path if word.startswith('samples/') else word for word in words]
+                self.assertEqual(run_main(*tar_words), run_main(*folder_words), name)
+
+    def test_every_folder_is_a_whole_sample(self):
+        for name in sorted(os.listdir(SAMPLES)):
+            if os.path.isdir(os.path.join(SAMPLES, name)):
+                self.assertTrue({'about', 'expect.txt', 'expect.json', 'proc'} <= set(os.listdir(os.path.join(SAMPLES, name))), name)
+
+    def test_the_readme_lists_each(self):
+        with open(os.path.join(SAMPLES, 'README.md'), encoding='ascii') as file:
+            text = file.read()
+        for name in sample_names():
+            self.assertIn('`%s`' % name, text)
+
+    def test_no_empty_folders_and_nothing_but_files_and_links(self):
+        for folder, names, files in os.walk(SAMPLES):
+            self.assertTrue(names or files, '%s is empty: git loses it' % folder)
+            for name in names + files:
+                path = os.path.join(folder, name)
+                self.assertTrue(os.path.islink(path) or os.path.isfile(path) or os.path.isdir(path), path)
+                if not os.path.islink(path) and os.path.isfile(path):
+                    self.assertLess(os.path.getsize(path), 1 << 18, path)
+
+    def files(self):
+        for folder, _, files in os.walk(SAMPLES):
+            for name in files:
+                path = os.path.join(folder, name)
+                if os.path.islink(path):
+                    yield path, os.fsencode(os.readlink(path))
+                else:
+                    with open(path, 'rb') as file:
+                        yield path, file.read()
+
+    def test_no_secrets(self):
+        """Values of environ are masked but for the harmless ones, command lines are as procdoc itself would mask them, and nothing looks like a token."""
+        tokens = re.compile(rb'AKIA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abp]-|AIza[\w-]{30}|eyJ[\w-]{10,}\.eyJ|-----BEGIN|Bearer [\w.-]{8,}|://[^/\s:@]+:(?!\*{4}@)[^/\s@*]+@')
+        for path, data in self.files():
+            if os.path.basename(path) == 'environ':
+                self.assertEqual(procdoc.redact_environ(data), data, path)
+            if os.path.basename(path) == 'cmdline' and not path.endswith('/proc/cmdline'):
+                self.assertEqual(procdoc.redact_cmdline(data), data, path)
+            if not path.endswith('README.md'):
+                self.assertIsNone(tokens.search(data), path)
+
+    def test_the_first_command_of_the_readme(self):
+        status, out, err = run_script('--root', 'samples/payment-lock', 45678, cwd=HERE)
+        self.assertEqual(status, 1, err)
+        self.assertIn(b'lock-suspect', out.split(b'PROCESS')[0])
+
+    def test_the_same_on_the_oldest_and_the_newest_python(self):
+        rows = found_pythons()
+        for version, python in {rows[0], rows[-1]} if rows else ():
+            for name in sample_names()[::5]:
+                with open(os.path.join(SAMPLES, name, 'expect.txt'), 'rb') as file:
+                    expected = file.read()
+                status, out, err = run_script(*sample_command(name), python=python, cwd=HERE)
+                self.assertEqual(out + b'exit status: %d\n' % status, expected, (version, name, err))
+
+
+# THE HOUSE ====================================================================
+
+class House(unittest.TestCase):
+    """procdoc.py is one file, read downwards; it runs from Python 3.6 on; its fixed words are ASCII."""
+
+    @classmethod
+    def setUpClass(cls):
+        with open(SCRIPT, 'rb') as file:
+            cls.data = file.read()
+        cls.text = cls.data.decode('ascii')
+        cls.module = ast.parse(cls.text)
+        cls.rooms = [(at, re.match(r'# ROOM ([A-Z /-]+[A-Z])', line).group(1)) for at, line in enumerate(cls.text.split('\n'), 1) if line.startswith('# ROOM ')]
+
+    def room_of(self, line):
+        """The number of the room that a line stands in; 0 is the front door."""
+        return sum(1 for at, _ in self.rooms if at <= line)
+
+    def test_rooms_of_the_map(self):
+        names = [name for _, name in self.rooms]
+        self.assertEqual(len(names), len(set(names)))
+        for name in 'SHAPES TABLES FILES READER COLLECT LINKS RULES VERDICT REPORT COMMANDS'.split():
+            self.assertIn(name, names)
+            self.assertIn(name, ast.get_docstring(self.module))
+        wanted = [name for name in names if name in 'SHAPES TABLES FILES READER COLLECT LINKS RULES VERDICT REPORT COMMANDS'.split()]
+        self.assertEqual(wanted, 'SHAPES TABLES FILES READER COLLECT LINKS RULES VERDICT REPORT COMMANDS'.split())
+
+    def defined(self):
+        """{name at the top level: line}"""
+        found = {}
+        for node in self.module.body:
+            names = []
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names = [node.name]
+            elif isinstance(node, (ast.Assign, ast.AugAssign, ast.For)):
+                for target in getattr(node, 'targets', None) or [node.target]:
+                    names += [each.id for each in ast.walk(target) if isinstance(each, ast.Name)]
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [(alias.asname or alias.name).split('.')[0] for alias in node.names]
+            for name in names:
+                self.assertFalse(name in found and isinstance(node, (ast.FunctionDef, ast.ClassDef)), '%s is defined twice' % name)
+                found.setdefault(name, node.lineno)
+        return found
+
+    def test_each_room_uses_only_those_above_it(self):
+        """The one-way order; what is looked up by a string in globals() is named there on purpose."""
+        defined, wrong = self.defined(), []
+        for node in self.module.body:
+            if isinstance(node, ast.If):
+                continue
+            here, local = self.room_of(node.lineno), set()
+            for each in ast.walk(node):
+                if isinstance(each, ast.arg):
+                    local.add(each.arg)
+                elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+                    local.add(each.id)
+                elif isinstance(each, (ast.FunctionDef, ast.ClassDef)) and each is not node:
+                    local.add(each.name)
+                elif isinstance(each, (ast.Import, ast.ImportFrom)):
+                    local.update((alias.asname or alias.name).split('.')[0] for alias in each.names)
+            for each in ast.walk(node):
+                if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load) and each.id in defined and each.id not in local:
+                    if self.room_of(defined[each.id]) > here:
+                        wrong.append('line %d, %s: uses %s of %s' % (each.lineno, self.rooms[here - 1][1] if here else 'front', each.id,
+                                                                     self.rooms[self.room_of(defined[each.id]) - 1][1]))
+        self.assertEqual(wrong, [])
+
+    def test_no_name_is_unknown(self):
+        """A misspelt name waits for its day: every name is defined, local, or a builtin."""
+        import builtins
+        import symtable
+        known = set(self.defined()) | set(dir(builtins)) | {'__file__', '__name__', '__doc__'}
+        wrong = []
+
+        def look(table):
+            for symbol in table.get_symbols():
+                if symbol.is_global() and symbol.is_referenced() and symbol.get_name() not in known:
+                    wrong.append('%s in %s, line %d' % (symbol.get_name(), table.get_name(), table.get_lineno()))
+            for child in table.get_children():
+                look(child)
+        look(symtable.symtable(self.text, 'procdoc.py', 'exec'))
+        self.assertEqual(wrong, [])
+
+    def test_ascii_short_lines_no_tabs(self):
+        for at, line in enumerate(self.text.split('\n'), 1):
+            self.assertNotIn('\t', line, at)
+            self.assertEqual(line, line.rstrip(), at)
+        self.assertFalse(b'\r' in self.data)
+
+    def test_standard_library_only_and_little_of_it_at_the_start(self):
+        top = set()
+        for node in self.module.body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                top.update(alias.name for alias in node.names) if isinstance(node, ast.Import) else top.add(node.module)
+        self.assertTrue(top <= {'collections', 'errno', 'os', 're', 'struct', 'sys', 'time', 'typing'}, top)
+
+    def test_oldest_and_newest_python_compile_it(self):
+        code = 'import sys; compile(open(sys.argv[1], encoding="ascii").read(), sys.argv[1], "exec")'
+        rows = found_pythons()
+        for version, python in [rows[0], rows[-1]] if rows else []:
+            for path in (SCRIPT, os.path.abspath(__file__)):
+                result = subprocess.run([python, '-W', 'error', '-c', code, path], stderr=subprocess.PIPE)
+                self.assertEqual(result.returncode, 0, (version, result.stderr.decode()))
+
+    def test_docstrings(self):
+        without = []
+        for node in self.module.body:
+            if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                continue
+            if not ast.get_docstring(node):
+                without.append(node.name)
+            if isinstance(node, ast.ClassDef) and node.name in ('Reader', 'LiveTree', 'FolderTree', 'TarTree', 'GuardedChild'):
+                without += ['%s.%s' % (node.name, each.name) for each in node.body
+                            if isinstance(each, ast.FunctionDef) and not each.name.startswith('_') and not ast.get_docstring(each)]
+        self.assertEqual(without, [])
+
+    def test_only_the_reader_opens_files(self):
+        """open() and os.open stand in READER, in functions for the guarded child, and in recover and capture."""
+        by_room = collections.Counter()
+        for node in ast.walk(self.module):
+            if isinstance(node, ast.Call):
+                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) and isinstance(
+                    node.func.value, ast.Name) and node.func.value.id == 'os' else ''
+                if name in ('open', 'listdir', 'readlink', 'scandir'):
+                    at = self.room_of(node.lineno)
+                    by_room[self.rooms[at - 1][1] if at else 'front'] += 1
+        for room in ('SHAPES', 'TABLES', 'CALLS', 'LINKS', 'RULES', 'VERDICT', 'REPORT'):
+            self.assertEqual(by_room[room], 0, room)
+
+    def test_it_never_asks_for_what_would_stop_or_change_a_process(self):
+        """No ptrace, no signal but to its own child, no write to /proc."""
+        for word in ('ptrace(', 'PTRACE_ATTACH', 'process_vm_writev(', 'os.system', 'os.popen', 'subprocess', 'eval(', '__import__'):
+            hits = [line for line in self.text.split('\n') if word in line and not line.lstrip().startswith('#')]
+            code = [node for node in ast.walk(self.module) if isinstance(node, ast.Call) and word.rstrip('(') in ast.dump(node.func)]
+            self.assertEqual(code, [], (word, hits[:2]))
+        kills = [node.lineno for node in ast.walk(self.module) if isinstance(node, ast.Attribute) and node.attr in ('kill', 'killpg')]
+        for line in kills:
+            around = '\n'.join(self.text.split('\n')[max(0, line - 6):line + 1])
+            self.assertIn('child', around.lower() + ' self.pid' if 'self.pid' in around else around.lower(), 'line %d' % line)
+
+    def test_the_repository_is_five_things(self):
+        allowed = {'procdoc.py', 'test_procdoc.py', 'README.md', 'Makefile', 'samples'}
+        there = {name for name in os.listdir(HERE) if not name.startswith('.') and name != '__pycache__' and not name.endswith(('.tar', '.tar.gz', '.pyc'))}
+        self.assertTrue({'procdoc.py', 'test_procdoc.py'} <= there)
+        if os.path.isdir(os.path.join(HERE, '.git')):
+            self.assertEqual(there - allowed, set())
+
+    def test_help_names_every_command(self):
+        for name in procdoc.COMMANDS:
+            self.assertIn(name, procdoc.HELP)
+            self.assertIn(name, procdoc.__doc__)
+
+    def test_start_up(self):
+        """Not slower than twice what argparse, json and re alone take: here with a generous bound, as the machine may be busy."""
+        def best(*words):
+            times = []
+            for _ in range(3):
+                begun = os.times()
+                subprocess.check_call([sys.executable] + list(words), stdout=subprocess.DEVNULL)
+                after = os.times()
+                times.append(after[2] + after[3] - begun[2] - begun[3])
+            return min(times)
+        self.assertLess(best(SCRIPT, '--version'), 12 * best('-c', 'import argparse, json, re') + 1)
+
+
+# FUZZING ======================================================================
+
+MOST_BYTES, MOST_SECONDS = 5 << 20, 5.0
+
+
+class MemoryTree:
+    """A snapshot in dictionaries, to mutate without touching the disk."""
+    live = False
+
+    def __init__(self, files, links):
+        self.files, self.links, self.children = files, links, {'': set()}
+        for path in list(files) + list(links):
+            parts = path.split('/')
+            for depth in range(len(parts)):
+                self.children.setdefault('/'.join(parts[:depth]), set()).add(parts[depth])
+
+    def hold(self, pid):
+        pass
+
+    def read(self, path, limit=0):
+        if path not in self.files:
+            raise OSError(errno.ENOENT, path)
+        return self.files[path]
+
+    def link(self, path):
+        if path not in self.links:
+            raise OSError(errno.ENOENT, path)
+        return self.links[path]
+
+    def names(self, path):
+        if path not in self.children:
+            raise OSError(errno.ENOENT, path)
+        return sorted(self.children[path])
+
+
+def load_sample(folder):
+    """A sample -> (files, links)."""
+    files, links = {}, {}
+    for at, _, names in os.walk(folder):
+        for name in names + [each for each in os.listdir(at) if os.path.islink(os.path.join(at, each))]:
+            full = os.path.join(at, name)
+            path = os.path.relpath(full, folder)
+            if os.path.islink(full):
+                links[path] = os.fsencode(os.readlink(full))
+            elif not path.startswith('expect') and path != 'about':
+                with open(full, 'rb') as file:
+                    files[path] = file.read()
+    return files, links
+
+
+WORDS = [b'9' * 400, b'-1', b'0', b'', b'\xff\xfe', b'\0', b'\n', b' ', b':', b'\x1b[2J', b'18446744073709551615', b'-9223372036854775808', b'max', b'(', b')', b'/..',
+         b'{}', b'null', b'"', b'[' * 500, b'\xe2\x80\xae', b'A' * 5000, b'0x' + b'f' * 16]
+
+
+def mutate(rng, files, links):
+    """One to eight changes: truncate, flip, delete, duplicate, splice, replace, of files and of links."""
+    files, links, said = dict(files), dict(links), []
+    names = sorted(files)
+    for _ in range(rng.choice((1, 1, 2, 3, 8))):
+        way, name = rng.randrange(10), rng.choice(names)
+        data = files.get(name, b'')
+        at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
+        if way == 0:
+            files[name] = data[:at]
+        elif way == 1:
+            data = bytearray(data)
+            for _ in range(rng.randrange(1, 20)):
+                if data:
+                    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            files[name] = bytes(data)
+        elif way == 2:
+            files.pop(name, None)
+        elif way == 3:
+            files[name] = (data[:end] + data[at:end] * rng.choice((1, 2, 50)) + data[end:])[:1 << 20]
+        elif way == 4:
+            files[name] = data[:at] + files.get(rng.choice(names), b'')[:1 << 16] + data[end:]
+        elif way == 5:
+            files[name] = bytes(bytearray(rng.randrange(256) for _ in range(rng.choice((0, 1, 50, 3000)))))
+        elif way == 6:
+            words = re.split(rb'(\s+)', data[:1 << 16])
+            words[rng.randrange(len(words))] = rng.choice(WORDS)
+            files[name] = b''.join(words)
+        elif way == 7 and links:
+            link = rng.choice(sorted(links))
+            links[link] = rng.choice(WORDS + [b'pipe:[1]', b'socket:[7]', b'/x (deleted)', b'anon_inode:[eventpoll]', links[link] + b' (deleted)'])
+        elif way == 8 and links:
+            links.pop(rng.choice(sorted(links)))
+        else:
+            files[rng.choice(names)] = data                  # a file where another belongs
+        said.append('%d %s' % (way, name))
+    return files, links, said
+
+
+def fuzz_one(files, links, words):
+    """One report in this process -> (seconds, text, JSON); raises what it should not."""
+    tree = MemoryTree(files, links)
+    begun = time.process_time()
+    with changed(procdoc, open_tree=lambda root: tree):
+        status, out, err = run_main('--root', 'x', *words)
+        status2, js, err2 = run_main('--root', 'x', '--json', *words)
+    return time.process_time() - begun, (status, out, err), (status2, js, err2)
+
+
+def check_fuzzed(seconds, text, js, words):
+    """What must hold of every report; raises AssertionError."""
+    assert seconds < 2 * MOST_SECONDS, '%.1f s of CPU' % seconds
+    for status, out, err in (text, js):
+        assert status in (0, 1, 3, 4), 'exit status %s: %s' % (status, err)
+        assert len(out) < MOST_BYTES, '%d bytes' % len(out)
+        assert bool(out) == (status in (0, 1)) or words[0] in ('system', 'scan', 'same'), (status, out[:100], err)
+        assert CONTROL.search(out.replace('\n', '')) is None, 'control characters'
+        assert 'BUG ' not in out and 'Traceback' not in out + err, out[out.find('BUG'):][:300]
+    assert text[0] == js[0], 'text says %d and JSON %d' % (text[0], js[0])
+    if js[1]:
+        report = json.loads(js[1])
+        if words[0].isdigit():
+            assert report['verdict'] == report['findings'][0] and report['verdict']['summary'], 'no verdict'
+
+
+def fuzz(seed, rounds, most_s=None):
+    """Mutate the samples in turn -> (reports made, failures)."""
+    begun, made, failures, slowest = time.time(), 0, [], (0, '')
+    samples = [(name, load_sample(os.path.join(SAMPLES, name)), [word for word in sample_command(name) if word != '--root' and not word.startswith('samples/')])
+               for name in sample_names()]
+    for turn in range(rounds):
+        if most_s is not None and time.time() - begun > most_s:
+            break
+        rng = random.Random('%s-%d' % (seed, turn))
+        name, (files, links), words = samples[turn % len(samples)]
+        files, links, said = mutate(rng, files, links)
+        try:
+            result = fuzz_one(files, links, words)
+            check_fuzzed(*(result + (words,)))
+            slowest = max(slowest, (result[0], '%s round %d' % (name, turn)))
+        except Exception as error:
+            failures.append('seed %s round %d, %s [%s]: %s: %s' % (seed, turn, name, '; '.join(said), type(error).__name__, str(error)[:400]))
+        made += 1
+    return made, failures, slowest
+
+
+@unittest.skipUnless(sample_names(), 'no samples here')
+class Fuzz(unittest.TestCase):
+
+    def test_a_short_run(self):
+        made, failures, slowest = fuzz('suite', 400, 5.0)
+        self.assertEqual(failures, [])
+        self.assertGreater(made, 10)
+
+    def test_unchanged_they_pass(self):
+        for name in sample_names():
+            files, links = load_sample(os.path.join(SAMPLES, name))
+            words = [word for word in sample_command(name) if word != '--root' and not word.startswith('samples/')]
+            result = fuzz_one(files, links, words)
+            check_fuzzed(*(result + (words,)))
+            with open(os.path.join(SAMPLES, name, 'expect.txt'), encoding='ascii') as file:
+                self.assertEqual(result[1][1], file.read().rpartition('exit status:')[0], name)
+
+
+def main_fuzz(words):
+    """--fuzz SEED ROUNDS"""
+    seed, rounds = words[0] if words else str(int(time.time())), int(words[1]) if len(words) > 1 else 1000
+    print('fuzz: seed %s, %d rounds over %d samples' % (seed, rounds, len(sample_names())))
+    begun = time.time()
+    made, failures, slowest = fuzz(seed, rounds)
+    for line in failures[:50]:
+        print(line)
+    print('%d reports in text and JSON, %d failures, %.0f s; the slowest took %.2f s of CPU (%s)' % (made, len(failures), time.time() - begun, slowest[0], slowest[1]))
+    return 1 if failures or not made else 0
+
+
+# THE PROGRAM ==================================================================
+
+def main_pythons():
+    """--pythons: the suite on every interpreter, one line each."""
+    rows = found_pythons()
+    failed = 0
+    for version, python in rows:
+        begun = time.time()
+        child = subprocess.Popen([python, '-m', 'unittest', '-b'], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                 env=dict(os.environ, PYTHONDONTWRITEBYTECODE='1'))
+        out = child.communicate()[0].decode('utf-8', 'replace')
+        last = [line for line in out.strip().split('\n') if line][-1:] or ['no output']
+        print('python %-8s %-40s %s, %.0f s' % ('.'.join(map(str, version)), python, last[0], time.time() - begun))
+        sys.stdout.flush()
+        if child.returncode:
+            failed += 1
+            print(out)
+    print('%d interpreters, %d failed' % (len(rows), failed))
+    return 1 if failed or not rows else 0
+
+
+def main():
+    """The suite, or what an option asks for."""
+    words = sys.argv[1:]
+    if words[:1] == ['--pythons']:
+        return main_pythons()
+    if words[:1] == ['--fuzz']:
+        return main_fuzz(words[1:])
+    if words[:1] == ['--bench']:
+        return main_bench(words[1:])
+    unittest.main(argv=[sys.argv[0]] + words)
+
+
+def main_bench(words):
+    """--bench"""
+    print('no bench yet')
+    return 2
+
+
 if __name__ == '__main__':
-    unittest.main()
+    sys.exit(main())
