@@ -28,6 +28,7 @@ The map, from top to bottom; each room uses only those above it (grep -n '^# ROO
     READER         the only code that opens, lists or reads links of a tree
     TARGET MEMORY  mappings, ELF files and words of /proc/PID/mem
     PYTHON         stacks, GIL and locks of a CPython process
+    JAVA           monitors, locks and methods of a HotSpot JVM
     LOCKS          futex words: what they are, who owns them, who waits for whom
     CALLS          registers and wait channels -> what a thread waits in
     COLLECT        which files, in which order -> one Snapshot
@@ -9712,6 +9713,554 @@ def python_summary(frames):
     return None, None
 
 
+# ROOM JAVA ===================================================================
+# Which thread of a HotSpot JVM waits for which lock, who holds it, and the methods on its stack.
+#
+# jvm_threads runs in the guarded child and answers with plain values. The JVM need not answer, as it must for jstack:
+# libjvm.so publishes its own structures (gHotSpotVMStructs: type, field, offset), so there are no version tables here.
+# An owner is named only where exactly one live JavaThread fits what the monitor says, and two looks with fresh reads agree.
+# Not seen: line numbers; methods that the compiler inlined into their callers; virtual threads that are not mounted (they
+# wait without a thread, and a lock that one of them holds has no owner here). To add a field: a row of JVM_FIELDS.
+
+JVM_FIELDS = (
+    # Ours          Type.field of the JVM; several where it moved: the first that this JVM has. JDK numbers in comments.
+    ('list',        'ThreadsSMRSupport._java_thread_list'),                                     # 12 on
+    ('list_length', 'ThreadsList._length'),
+    ('list_rows',   'ThreadsList._threads'),
+    ('first',       'Threads._thread_list'),                                                    # to 11
+    ('next',        'JavaThread._next'),
+    ('osthread',    'JavaThread._osthread Thread._osthread'),
+    ('os_tid',      'OSThread._thread_id'),
+    ('os_state',    'OSThread._state'),
+    ('stack_base',  'JavaThread._stack_base Thread._stack_base'),                               # the high end
+    ('stack_size',  'JavaThread._stack_size Thread._stack_size'),
+    ('pending',     'JavaThread._current_pending_monitor Thread._current_pending_monitor'),     # blocked at its entry
+    ('waiting',     'JavaThread._current_waiting_monitor Thread._current_waiting_monitor'),     # inside Object.wait
+    ('thread_oop',  'JavaThread._threadObj'),
+    ('owner_id',    'JavaThread._monitor_owner_id'),                                            # 24 on
+    ('locks',       'JavaThread._lock_stack'),                                                  # 21 on
+    ('locks_top',   'LockStack._top'),
+    ('locks_base',  'LockStack._base[0]'),
+    ('object',      'ObjectMonitor._object'),
+    ('owner',       'ObjectMonitor._owner'),
+    ('locker',      'ObjectMonitor._stack_locker'),                                             # 24 on
+    ('anchor',      'JavaThread._anchor'),
+    ('sp',          'JavaFrameAnchor._last_Java_sp'),
+    ('pc',          'JavaFrameAnchor._last_Java_pc'),
+    ('fp',          'JavaFrameAnchor._last_Java_fp'),
+    ('call_anchor', 'JavaCallWrapper._anchor'),
+    ('call_return', 'StubRoutines._call_stub_return_address'),
+    ('heaps',       'CodeCache._heaps'),                                                        # 9 on
+    ('heap',        'CodeCache._heap'),                                                         # 8
+    ('array_length', 'GrowableArrayBase._len GenericGrowableArray._len'),
+    ('array_data',  'GrowableArray<int>._data'),
+    ('heap_memory', 'CodeHeap._memory'),
+    ('heap_segmap', 'CodeHeap._segmap'),
+    ('heap_log2',   'CodeHeap._log2_segment_size'),
+    ('low',         'VirtualSpace._low'),
+    ('high',        'VirtualSpace._high'),
+    ('blob_name',   'CodeBlob._name'),
+    ('blob_frame',  'CodeBlob._frame_size'),                                                    # in words
+    ('blob_method', 'nmethod._method CompiledMethod._method'),
+    ('method',      'Method._constMethod'),
+    ('constants',   'ConstMethod._constants'),
+    ('name_index',  'ConstMethod._name_index'),
+    ('pool_holder', 'ConstantPool._pool_holder'),
+    ('klass_name',  'Klass._name'),
+    ('klass_super', 'Klass._super'),
+    ('klass_root',  'Klass._primary_supers[0]'),
+    ('vtable',      'Klass._vtable_len InstanceKlass._vtable_len'),
+    ('itable',      'InstanceKlass._itable_len'),
+    ('oop_maps',    'InstanceKlass._nonstatic_oop_map_size'),
+    ('symbol_size', 'Symbol._length'),
+    ('symbol_body', 'Symbol._body[0] Symbol._body'),
+    ('klass_base',  'CompressedKlassPointers._base CompressedKlassPointers._narrow_klass._base Universe._narrow_klass._base'),
+    ('klass_shift', 'CompressedKlassPointers._shift CompressedKlassPointers._narrow_klass._shift Universe._narrow_klass._shift'),
+    ('oop_base',    'CompressedOops._base CompressedOops._narrow_oop._base Universe._narrow_oop._base'),
+    ('oop_shift',   'CompressedOops._shift CompressedOops._narrow_oop._shift Universe._narrow_oop._shift'),
+    ('class_klass', 'java_lang_Class._klass_offset'),
+    ('zgc',         'ZGlobalsForVMStructs._instance_p'),
+    ('zgc_shift',   'ZGlobalsForVMStructs._ZPointerLoadShift'),                                 # 21 on
+    ('release',     'Abstract_VM_Version._s_vm_release'),
+)
+JVM_NEEDED = ('osthread', 'os_tid', 'stack_base', 'stack_size', 'pending', 'waiting', 'object', 'owner', 'klass_name', 'klass_root',
+              'symbol_size', 'symbol_body')
+MONITOR_WAIT = 3                                        # OSThread._state of a thread that is blocked at a monitor, 8 to 25
+ANONYMOUS_OWNER = 1                                     # 21 on: held since before the monitor was made; its holder knows
+CALL_WRAPPER = {'x86_64': -48, 'aarch64': -64}          # of JavaCallWrapper* from the frame pointer of the call stub
+JAVA_FRAMES = 200                                       # innermost frames
+UNSAFE_PARK = re.compile(r'(^|\.)Unsafe\.park$')
+SYNCHRONIZER = 'java.util.concurrent.locks.AbstractOwnableSynchronizer'
+
+JavaThread = NamedTuple('JavaThread', [('address', int), ('tid', int), ('state', int), ('pending', int), ('waiting', int),
+                                       ('low', int), ('high', int), ('owner_id', int), ('locks', tuple), ('anchor', tuple)])
+
+
+def find_java(mappings):
+    """Whether a JVM is loaded, from names alone: cheap. A native image of GraalVM has none."""
+    return any(mapping.path.replace(' (deleted)', '').endswith('/libjvm.so') for mapping in mappings if mapping.inode)
+
+
+class Jvm:
+    """One JVM: its published offsets as attributes (a static field is its address), None where it has no such field."""
+
+    def __init__(self, task, memory, mappings):
+        rows = [row for row in mappings if row.inode and row.path.replace(' (deleted)', '').endswith('/libjvm.so')]
+        rows = [row for row in rows if (row.dev, row.inode) == (rows[0].dev, rows[0].inode)]
+        if any('/libj9vm' in row.path for row in mappings):
+            raise NotKnown('its Java VM is OpenJ9, which publishes no structures: reading its threads is not done')
+        elf, bias, descriptor = load_elf(task, memory, rows)
+        if elf.wrong or bias is None:
+            raise NotKnown('%s: %s' % (rows[0].path, elf.wrong or 'its mappings do not fit the file'))
+        self.memory, self.machine, self.names, self.classes, self.blobs = memory, elf.machine, {}, {}, {}
+        try:
+            self.read_tables(lambda name: memory.word(bias + elf.symbol(name.encode())))
+        except TypeError:                               # a symbol is None
+            raise NotKnown('%s does not publish its structures (gHotSpotVMStructs)' % rows[0].path)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        missing = [name for name in JVM_NEEDED if getattr(self, name) is None]
+        if missing:
+            raise NotKnown('%s does not publish where %s is' % (rows[0].path, missing[0]))
+        self.coloured = self.is_coloured(memory)
+        self.version = text(memory.cstring(memory.word(self.release))) if self.release else ''
+
+    def read_tables(self, variable):
+        """Offsets, type names of fields (`kinds`) and sizes of types. Each table ends with a row of nulls."""
+        wanted = set(name for _, names in JVM_FIELDS for name in names.split())
+        columns = [variable('gHotSpotVMStructEntry' + name) for name in (
+            'TypeNameOffset', 'FieldNameOffset', 'TypeStringOffset', 'IsStaticOffset', 'OffsetOffset', 'AddressOffset')]
+        found = {}
+        for row in self.table(variable('gHotSpotVMStructs'), variable('gHotSpotVMStructEntryArrayStride'), columns):
+            name = '%s.%s' % (self.string(row[0]), self.string(row[1]))
+            if name in wanted:
+                found[name] = row[5] if row[3] & 0xffffffff else row[4], self.string(row[2])
+        self.kinds = {}
+        for ours, names in JVM_FIELDS:
+            name = next((name for name in names.split() if name in found), None)
+            setattr(self, ours, found[name][0] if name else None)
+            self.kinds[ours] = found[name][1] if name else ''
+        columns = [variable('gHotSpotVMTypeEntry' + name) for name in ('TypeNameOffset', 'SizeOffset')]
+        rows = self.table(variable('gHotSpotVMTypes'), variable('gHotSpotVMTypeEntryArrayStride'), columns)
+        self.sizes = dict((self.string(name), size) for name, size in rows)
+
+    def table(self, address, stride, columns):
+        if not 8 <= stride <= 256 or any(column > stride - 4 for column in columns):
+            raise Torn()
+        for _ in range(10000):
+            data = self.memory.read(address, stride + 8)    # a column may be an int at its end
+            row = [WORD.unpack_from(data, column)[0] for column in columns]
+            if not row[0]:
+                return
+            yield row
+            address += stride
+        raise Torn()
+
+    def string(self, address):
+        if address not in self.names:
+            self.names[address] = text(self.memory.cstring(address)) if address else ''
+        return self.names[address]
+
+    # --- classes and objects
+
+    def symbol(self, view, address):
+        size = struct.unpack('<H', view.read(address + self.symbol_size, 2))[0]
+        return text(view.read(address + self.symbol_body, min(size, 400)))
+
+    def class_name(self, view, klass):
+        """'java.util.ArrayList' of a Klass, or Unreadable where it is none: the first of all its supers must be Object."""
+        if klass not in self.classes:
+            if klass < 4096 or klass & 7 or klass >> 56:
+                raise Unreadable()
+            root = view.word(klass + self.klass_root)
+            if root & 7 or self.symbol(view, view.word(root + self.klass_name)) != 'java/lang/Object':
+                raise Unreadable()
+            name = re.sub(r'\+0x[0-9a-f]+$|/(0x[0-9a-f]+|\d+)$', '', self.symbol(view, view.word(klass + self.klass_name)))
+            self.classes[klass] = name.replace('/', '.')
+        return self.classes[klass]
+
+    def klass_of(self, view, oop):
+        """Klass of an object: a pointer, a compressed pointer, or bits of the header. The one that is a class decides."""
+        if oop < 4096 or oop & 7 or oop >> 56:
+            raise Unreadable()
+        mark, word = struct.unpack('<QQ', view.read(oop, 16))
+        base, shift = view.word(self.klass_base) if self.klass_base else 0, view.int32(self.klass_shift) if self.klass_shift else 0
+        for klass in (word, base + ((word & 0xffffffff) << (shift & 31)), base + (mark >> 42 << (shift & 31))):
+            try:
+                self.class_name(view, klass)
+                return klass
+            except Unreadable:
+                pass
+        raise Unreadable()
+
+    def is_coloured(self, view):
+        """Whether references have colours of generational ZGC in their low bits: it sets by how much to shift them, 0 without it."""
+        if not self.zgc or self.zgc_shift is None:
+            return False
+        return 0 < view.word(view.word(view.word(self.zgc) + self.zgc_shift)) < 32
+
+    def object_at(self, view, word):
+        """(address, class name) of the object that a word of the JVM refers to, or (0, ''). The shift of a coloured one depends on
+        its colour: the one that leads to an object."""
+        for oop in [word] + [word >> shift for shift in (13, 14, 15, 16) if self.coloured]:
+            try:
+                return oop, self.class_name(view, self.klass_of(view, oop))
+            except Unreadable:
+                pass
+        return 0, ''
+
+    def monitor_object(self, view, monitor):
+        """The object of a monitor: directly (to 14), or through a handle."""
+        word = view.word(monitor + self.object)
+        try:
+            found = self.object_at(view, view.word(word)) if not word & 7 else (0, '')
+        except Unreadable:
+            found = 0, ''
+        return found if found[0] else self.object_at(view, word)
+
+    def shown_class(self, view, oop, name):
+        """A class's own lock (static synchronized) is a java.lang.Class: which one it is of."""
+        try:
+            if name == 'java.lang.Class' and self.class_klass:
+                return 'class ' + self.class_name(view, view.word(oop + view.int32(self.class_klass)))
+        except Unreadable:
+            pass
+        return name
+
+    # --- frames
+
+    def method_name(self, view, method):
+        const = view.word(method + self.method)
+        pool = view.word(const + self.constants)
+        index = struct.unpack('<H', view.read(const + self.name_index, 2))[0]
+        name = self.symbol(view, view.word(pool + self.sizes['ConstantPool'] + 8 * index))
+        return '%s.%s' % (self.class_name(view, view.word(pool + self.pool_holder)), name)
+
+    def code_heaps(self, view):
+        if not self.heaps:
+            return [view.word(self.heap)] if self.heap else []
+        array = view.word(self.heaps)
+        return view.words(view.word(array + self.array_data), min(view.int32(array + self.array_length), 16))
+
+    def find_blob(self, view, pc):
+        """(name, frame size in bytes, Method* or 0) of the code at pc, or None. A byte of the segment map says how many segments
+        the block's start is back, at most: follow them to 0; 255 is free."""
+        for heap in self.code_heaps(view):
+            low, high = view.word(heap + self.heap_memory + self.low), view.word(heap + self.heap_memory + self.high)
+            if not low <= pc < high:
+                continue
+            log2 = view.int32(heap + self.heap_log2) & 31
+            segmap, at = view.word(heap + self.heap_segmap + self.low), (pc - low) >> log2
+            for _ in range(4096):
+                back = view.read(segmap + at, 1)[0]
+                if back in (0, 255):
+                    break
+                at -= back
+            if back:
+                return None
+            blob = low + (at << log2) + self.sizes['HeapBlock']
+            name = text(view.cstring(view.word(blob + self.blob_name)))
+            return name, 8 * view.int32(blob + self.blob_frame), view.word(blob + self.blob_method) if 'nmethod' in name else 0
+        return None
+
+    def anchor_at(self, view, address):
+        """(sp, pc, fp) of the last Java frame; sp 0: the thread runs Java code now, or never has. A pc of 0 stands below sp."""
+        sp, pc, fp = [view.word(address + offset) for offset in (self.sp, self.pc, self.fp)]
+        return sp, pc or (view.word(sp - 8) if sp else 0), fp
+
+    def frames(self, view, thread):
+        """Method names, innermost first, as far as each step is certain.
+
+        Interpreted: Method* at fp-24, the sender's sp at fp-8. Compiled: the frame's size is known, the return address is at its
+        top, the sender's fp below that. The call stub has the anchor of the Java frames before the JVM's own.
+        """
+        found, (sp, pc, fp) = [], thread.anchor
+        try:
+            while thread.low <= sp < thread.high and len(found) < JAVA_FRAMES:
+                last = sp
+                if pc == self.call_stub:
+                    sp, pc, fp = self.anchor_at(view, view.word(fp + CALL_WRAPPER[self.machine]) + self.call_anchor)
+                else:
+                    if pc not in self.blobs:
+                        self.blobs[pc] = self.find_blob(view, pc)
+                    name, size, method = self.blobs[pc] or ('', 0, 0)
+                    if name == 'Interpreter' and sp <= fp < thread.high:
+                        found.append(self.method_name(view, view.word(fp - 24)))
+                        sp, pc, fp = view.word(fp - 8), view.word(fp + 8), view.word(fp)
+                    elif 0 < size < 1 << 20:
+                        found += [self.method_name(view, method)] if method else []
+                        sp, pc, fp = sp + size, view.word(sp + size - 8), view.word(sp + size - 16)
+                    else:
+                        break
+                if sp <= last:
+                    break
+        except (Unreadable, TypeError, KeyError):       # a field that this JVM has not
+            pass
+        return found
+
+    # --- java.util.concurrent: by the map of an object's references, for which no names of fields are needed
+
+    def ancestor(self, view, klass, name):
+        """The class of that name among a class and its supers, or 0."""
+        for _ in range(20):
+            if not klass or self.class_name(view, klass) == name:
+                return klass
+            klass = view.word(klass + self.klass_super)
+        return 0
+
+    def references(self, view, oop, klass):
+        """Words that may be references in the part of an object that `klass` and its supers lay out: each as a compressed reference
+        and as a pointer, for which of both this JVM has is not published. What they point at must be checked."""
+        start = (klass + self.sizes['InstanceKlass']
+                 + 8 * (view.int32(klass + self.vtable) + view.int32(klass + self.itable)))
+        base, shift = view.word(self.oop_base), view.int32(self.oop_shift) & 31
+        found = []
+        for at in range(min(view.int32(klass + self.oop_maps), 16)):
+            offset, count = struct.unpack('<iI', view.read(start + 8 * at, 8))
+            if not 0 < offset < 4096 or count > 64:
+                raise Unreadable()
+            for step in range(count):
+                narrow = view.int32(oop + offset + 4 * step) & 0xffffffff
+                wide = view.word(oop + offset + 8 * step) if not offset & 7 else 0
+                found += [base + (narrow << shift)] * bool(narrow) + [wide] * bool(wide)
+        return found
+
+    def thread_object(self, view, thread):
+        word = view.word(thread + self.thread_oop)
+        return self.object_at(view, word if self.kinds['thread_oop'] == 'oop' else view.word(word))[0]
+
+    def parked_on(self, view, thread, objects):
+        """(address, class name, owner's tid or None) of the lock of java.util.concurrent that a parked thread waits for, or None.
+
+        Thread.parkBlocker is the only field of a Thread that refers to one, but for the Runnable of a ThreadPoolExecutor's thread:
+        that is a lock which nobody but its own thread ever owns. Its owner is the one reference of AbstractOwnableSynchronizer.
+        """
+        oop = next((oop for oop, tid in objects.items() if tid == thread.tid), 0)
+        klass = self.ancestor(view, self.klass_of(view, oop), 'java.lang.Thread')
+        locks = {}
+        for word in self.references(view, oop, klass):
+            lock, name = self.object_at(view, word)
+            top = self.ancestor(view, self.klass_of(view, lock), SYNCHRONIZER) if lock else 0
+            if top and name != 'java.util.concurrent.ThreadPoolExecutor$Worker':
+                owners = set(self.object_at(view, word)[0] for word in self.references(view, lock, top))
+                owners = set(objects[owner] for owner in owners if owner in objects)
+                locks[lock] = name, owners.pop() if len(owners) == 1 else None
+        return [(lock,) + row for lock, row in locks.items()][0] if len(locks) == 1 else None
+
+
+# --- threads and their monitors
+
+def java_thread_addresses(jvm, view):
+    if jvm.list:
+        rows = view.word(jvm.list)
+        count = view.int32(rows + jvm.list_length) if rows else 0
+        if not 0 <= count <= 50000:
+            raise Torn()
+        return list(view.words(view.word(rows + jvm.list_rows), count)) if count else []
+    found, address = [], view.word(jvm.first) if jvm.first else 0
+    while address and len(found) < 50000:
+        found.append(address)
+        address = view.word(address + jvm.next)
+    return found
+
+
+def java_thread(jvm, view, address, numbers):
+    """A JavaThread that is alive, or None: one that starts or ends has no native thread."""
+    os_thread = view.word(address + jvm.osthread)
+    tid = numbers.get(view.int32(os_thread + jvm.os_tid)) if os_thread else None
+    if tid is None:
+        return None
+    high = view.word(address + jvm.stack_base)
+    locks = ()
+    if None not in (jvm.locks, jvm.locks_top, jvm.locks_base):
+        used = view.int32(address + jvm.locks + jvm.locks_top) - (jvm.locks + jvm.locks_base)
+        locks = view.words(address + jvm.locks + jvm.locks_base, used // 8) if 0 < used <= 512 else ()
+    anchor = jvm.anchor_at(view, address + jvm.anchor) if None not in (jvm.anchor, jvm.sp, jvm.pc, jvm.fp) else (0, 0, 0)
+    return JavaThread(address, tid, view.int32(os_thread + jvm.os_state) if jvm.os_state is not None else -1,
+                      view.word(address + jvm.pending), view.word(address + jvm.waiting),
+                      high - view.word(address + jvm.stack_size), high,
+                      view.word(address + jvm.owner_id) if jvm.owner_id is not None else 0, tuple(locks), anchor)
+
+
+def java_threads(jvm, view, numbers):
+    found = []
+    for address in java_thread_addresses(jvm, view):
+        try:
+            thread = java_thread(jvm, view, address, numbers)
+        except Unreadable:
+            continue
+        found += [thread] if thread else []
+    if len(set(thread.tid for thread in found)) < len(found):
+        raise Torn()
+    return found
+
+
+def monitor_owner(jvm, view, monitor, oop, threads):
+    """tid of the one thread that holds a monitor, or None.
+
+    The owner is a JavaThread* or an address of a lock record on its stack (to 23), the owner's id (24 on), or anonymous: then the
+    holder has the object on its lock stack, or the lock record on its stack. Any other small number marks a monitor in change.
+    """
+    owner = view.word(monitor + jvm.owner)
+    locker = view.word(monitor + jvm.locker) if jvm.locker is not None else 0
+    if owner == ANONYMOUS_OWNER and jvm.locks is not None:
+        found = [thread for thread in threads if oop and oop in thread.locks or thread.low <= locker < thread.high]
+    elif owner < 3:
+        found = []
+    elif jvm.owner_id is not None and 'int64' in jvm.kinds['owner']:
+        found = [thread for thread in threads if thread.owner_id == owner]
+    else:
+        found = [thread for thread in threads if thread.address == owner or thread.low <= owner < thread.high]
+    return found[0].tid if len(found) == 1 else None
+
+
+def monitor_wait(jvm, view, thread, threads):
+    """(monitor, class, owner's tid, monitor of Object.wait) of a thread. A waiter that woke (time out, interrupt) is blocked like
+    one at the entry: its state says so. One that was notified sleeps on in `waiting`, till the notifier lets go: not told apart."""
+    again = thread.waiting if thread.state == MONITOR_WAIT else 0
+    monitor = thread.pending or again
+    if not monitor and not thread.waiting:
+        return 0, '', None, 0
+    try:
+        oop, name = jvm.monitor_object(view, monitor or thread.waiting)
+        owner = monitor_owner(jvm, view, monitor, oop, threads) if monitor else None
+    except Unreadable:
+        return 0, '', None, 0
+    return monitor, jvm.shown_class(view, oop, name), owner if owner != thread.tid else None, thread.waiting
+
+
+def look(jvm, view, numbers):
+    """{tid: (JavaThread, monitor_wait)} of one look."""
+    threads = java_threads(jvm, view, numbers)
+    return dict((thread.tid, (thread, monitor_wait(jvm, view, thread, threads))) for thread in threads)
+
+
+def parked(jvm, view, threads, tids):
+    """{tid: (lock, class, owner's tid)} of threads parked for java.util.concurrent."""
+    found, objects = {}, {}
+    try:
+        objects = dict((jvm.thread_object(view, thread.address), thread.tid) for thread in threads)
+    except (Unreadable, TypeError):
+        return {}
+    for thread in threads:
+        try:
+            lock = jvm.parked_on(view, thread, objects) if thread.tid in tids else None
+        except (Unreadable, TypeError, KeyError):
+            continue
+        if lock:
+            found[thread.tid] = lock[:2] + (lock[2] if lock[2] != thread.tid else None,)
+    return found
+
+
+def java_row(thread, monitor, name, owner, waiting):
+    return {'tid': thread.tid, 'frames': [], 'waits_monitor': monitor or None, 'waits_lock': None, 'monitor_class': name or None,
+            'owner_tid': owner, 'in_wait': waiting or None, 'moving': False}
+
+
+def still(thread):
+    """What must not change between two looks. Not the lock stack: a collector may move objects meanwhile."""
+    return thread and (thread.address, thread.state, thread.pending, thread.waiting, thread.anchor)
+
+
+def fill_java(report, jvm, numbers):
+    """Monitors first, frames next; then all of it again, and only what is the same is told."""
+    first, view = look(jvm, jvm.memory.fresh(), numbers), jvm.memory.fresh()
+    jvm.call_stub = view.word(jvm.call_return) if jvm.call_return else 0
+    rows = dict((tid, java_row(thread, *wait)) for tid, (thread, wait) in first.items())
+    for tid, row in rows.items():
+        row['frames'] = jvm.frames(view, first[tid][0])
+    tids = set(tid for tid, row in rows.items() if row['frames'] and UNSAFE_PARK.search(row['frames'][0]))
+    locks, view = parked(jvm, view, [thread for thread, _ in first.values()], tids), jvm.memory.fresh()
+    second = look(jvm, view, numbers)
+    again = parked(jvm, view, [thread for thread, _ in second.values()], tids)
+    for tid, row in rows.items():
+        thread, (monitor, name, owner, _) = second.get(tid, (None, (0, '', None, 0)))
+        if still(thread) != still(first[tid][0]):
+            row.update(java_row(first[tid][0], 0, '', None, 0), moving=True)
+            continue
+        names = set([name, row['monitor_class'] or '']) - {''}  # one look may have none: a collector was moving the object
+        row['monitor_class'] = names.pop() if len(names) == 1 else None
+        if owner != row['owner_tid'] or names:
+            row['owner_tid'] = None
+        elif tid in locks and locks[tid][1:] == again.get(tid, ())[1:] and not monitor:
+            row.update(waits_lock=locks[tid][0], monitor_class=locks[tid][1], owner_tid=locks[tid][2])
+    report['threads'] = [rows[tid] for tid in sorted(rows)]     # last: where a bound was met, nothing unproven is told
+
+
+def is_native_image(task, memory, mappings):
+    """Whether the program is a native image of GraalVM: its heap is a section of the file."""
+    try:
+        exe = os.readlink(task + '/exe')
+    except OSError:
+        return False
+    rows = [row for row in mappings if row.inode and row.path == exe]
+    if not rows:
+        return False
+    elf, _, descriptor = load_elf(task, memory, rows)
+    found = not elf.wrong and elf.section(b'.svm_heap') is not None
+    if descriptor is not None:
+        os.close(descriptor)
+    return found
+
+
+def jvm_threads(pid, deadline_s=2.0):
+    """Threads of a HotSpot JVM as plain values, or None where there is no JVM, or none to be seen (maps not readable).
+
+    {'version', 'error': '' or a sentence, 'threads': [...], 'reads', 'seconds'}. A thread: {'tid', 'frames': ['class.method']
+    innermost first, 'waits_monitor': address of the ObjectMonitor that it is blocked entering or None, 'in_wait': that of
+    Object.wait or None (both: its wait is over and it wants the monitor back), 'waits_lock': address of the synchronizer of
+    java.util.concurrent that it is parked for or None, 'monitor_class': class of the object of either, 'owner_tid': who holds it
+    or None, 'moving': it changed between two looks}.
+    """
+    started = time.monotonic()
+    report = {'version': '', 'error': '', 'threads': [], 'reads': 0, 'seconds': 0.0}
+    task = live_task(pid)
+    mappings = maps_of(task)
+    try:
+        memory = Memory(task, mappings, started + deadline_s)
+        numbers = thread_numbers(pid, [int(name) for name in os.listdir('/proc/%d/task' % pid) if name.isdigit()])
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESRCH) or not find_java(mappings):
+            return None
+        report['error'] = 'its memory cannot be read (%s)' % errno.errorcode.get(error.errno, error.errno)
+        return report
+    budget = memory.left[0]
+    try:
+        if not find_java(mappings):
+            if not is_native_image(task, memory, mappings):
+                return None
+            raise NotKnown('it is a native image of GraalVM, which publishes no structures: reading its threads is not done')
+        jvm = Jvm(task, memory, mappings)
+        report['version'] = jvm.version
+        fill_java(report, jvm, numbers)
+    except NotKnown as error:
+        report['error'] = str(error)
+    except Enough:
+        report['error'] = 'reading its Java threads took too long: none is shown'
+    except (Unreadable, Torn):
+        report['error'] = 'its memory does not look like that of a HotSpot JVM, or cannot be read'
+    finally:
+        memory.close()
+    report.update(reads=budget - memory.left[0], seconds=round(time.monotonic() - started, 4))
+    return report
+
+
+def java_deadlocks(threads):
+    """Cycles of threads that wait for each other, each a list of thread records in order: pure, for the rules."""
+    edges = dict((row['tid'], row) for row in threads if row['owner_tid'] is not None)
+    cycles, done = [], set()
+    for start in sorted(edges):
+        path, tid = [], start
+        while tid in edges and tid not in done and tid not in path:
+            path.append(tid)
+            tid = edges[tid]['owner_tid']
+        if tid in path:
+            cycles.append([edges[tid] for tid in path[path.index(tid):]])
+        done.update(path)
+    return cycles
+
+
 # ROOM LOCKS =================================================================
 # What a thread in futex waits for, and who holds it. The kernel tells the address of the word and the C library
 # wrote the rest beside it, so everything here is "these bytes look like that struct", and bytes can lie. Hence the
@@ -11153,6 +11702,7 @@ class Snapshot(NamedTuple):
     last_words: Optional[dict] = None
     python: Optional[dict] = None
     last_python: Optional[dict] = None
+    java: Optional[dict] = None
     cgroup: Optional[dict] = None
     last_cgroup: Optional[dict] = None
     parents: tuple = ()
@@ -11967,6 +12517,8 @@ def read_guarded(reader, pid, s):
     s['names'] = reader.ask('users', 'user_names', pid, status_ids(s['status'], 'Uid'), status_ids(s['status'], 'Gid'))
     if find_python(s['maps'] or (), s['exe']):
         s['last_python'] = reader.ask('last_python', 'python_stacks', pid, sorted(s['threads']), 1.5)
+    if find_java(s['maps'] or ()):
+        s['java'] = reader.ask('java', 'jvm_threads', pid, 1.5)
     read_file_facts(reader, pid, s)
 
 
@@ -12342,6 +12894,7 @@ def link(snap):
     f.views = [remote_file(f, view) for view in f.views]
     f.fd_groups = fd_groups(list((snap.fds or {}).values()))
     link_python(f)
+    link_java(f)
     link_locks(f)
     return f
 
@@ -12552,7 +13105,7 @@ def link_locks(f):
     snap = f.snap
     waits, f.group_of = futex_waits(f), {}
     f.waits = {wait.tid: wait for wait in waits}
-    if not waits:
+    if not waits and not f.java_groups:
         return
     words, again = snap.words or {}, snap.last_words if snap.last_words is not None else snap.words or {}
     stacks = {tid: thread.syscall.sp for tid, thread in snap.threads.items() if thread.syscall is not None and thread.syscall.sp}
@@ -12560,9 +13113,9 @@ def link_locks(f):
     ancestors = tuple(stat.pid for stat, _ in snap.parents)
     groups = judge(waits, words, again, living, ns_tids(snap), snap.maps, stacks, ancestors, elsewhere_of(snap))
     groups = [join_by_value(f, group) for group in groups]
-    told = {tid for group in f.python_groups for tid in group.waiters}
+    told = {tid for group in f.python_groups + f.java_groups for tid in group.waiters}
     groups = [group._replace(waiters=tuple(tid for tid in group.waiters if tid not in told)) for group in groups]
-    f.lock_groups = f.python_groups + [group for group in groups if group.waiters]
+    f.lock_groups = f.python_groups + f.java_groups + [group for group in groups if group.waiters]
     f.cycles, f.chains = wait_graph(f.lock_groups)
     f.group_of = {tid: group for group in f.lock_groups for tid in group.waiters}
 
@@ -12647,6 +13200,23 @@ def python_group(f, address, kind, locks):
     place = 'taken in %s (%s:%s)' % tuple(frame[:3]) if frame else ''
     return LockGroup(address, PYTHON_LOCKS.get(kind, kind or 'lock'), waiters, owner if state in ('live', 'self') else None, None, how, state,
                      place, False, False, False, '', None, ())
+
+
+def link_java(f):
+    """A JVM's owned monitors and java.util.concurrent locks in the same shape as those of C, and its methods as frames."""
+    f.java = f.snap.java if isinstance(f.snap.java, dict) and isinstance(f.snap.java.get('threads'), (list, tuple)) else None
+    f.java_groups, table = [], collections.OrderedDict()
+    for row in (f.java or {}).get('threads') or ():
+        if not isinstance(row, dict) or row.get('tid') not in f.by_tid:
+            continue
+        f.frames[row['tid']] = tuple((str(name), '', None) for name in row.get('frames') or ())
+        address = row.get('waits_monitor') or row.get('waits_lock')
+        if address and row.get('owner_tid') in f.by_tid:
+            table.setdefault((address, row['owner_tid'], row.get('monitor_class')), []).append(row['tid'])
+    for (address, owner, name), waiters in table.items():
+        kind = 'Java lock (%s)' % name if name else 'Java monitor'
+        f.java_groups.append(LockGroup(address, kind, tuple(waiters), owner, None, 'owner field', 'self' if owner in waiters else 'live',
+                                       '', False, False, False, '', None, ()))
 
 
 def gil_held(f):
@@ -12838,7 +13408,7 @@ def name_of(view):
 def doing(f, view):
     """What a thread does, as the end of a sentence: 'runs (98 % of a CPU)'."""
     frames = f.frames.get(view.tid)
-    where = ' at %s:%s in %s' % (frames[0][1], frames[0][2], frames[0][0]) if frames else ''
+    where = frame_place(frames)
     if view.wait.kind == 'running':
         share = '' if view.cpu_pct is None else ' (%.0f %% of a CPU)' % view.cpu_pct
         return 'runs%s%s' % (share, where)
@@ -12846,6 +13416,14 @@ def doing(f, view):
     if view.text:
         words += ': ' + view.text
     return words + where
+
+
+def frame_place(frames):
+    """' at app.py:42 in fetch' of the innermost frame, ' in Pool.take' where no line is known, '' without frames."""
+    if not frames:
+        return ''
+    name, file, line = frames[0]
+    return ' at %s:%s in %s' % (file, line, name) if file else ' in %s' % name
 
 
 def wait_evidence(f, view):
@@ -12862,13 +13440,13 @@ def wait_evidence(f, view):
     rows.append(still_evidence(f, view))
     frames = f.frames.get(view.tid)
     if frames:
-        rows.append(Evidence('Python: ' + frames_text(frames), '%d/mem' % f.pid))
+        rows.append(Evidence('%s: %s' % ('Python' if frames[0][1] else 'Java', frames_text(frames)), '%d/mem' % f.pid))
     return [row for row in rows if row is not None]
 
 
 def frames_text(frames, most=4):
     """'acquire_slot (pool.py:88) < handle (app.py:120)'"""
-    shown = ['%s (%s:%s)' % (name, str(file).rpartition('/')[2], line) for name, file, line in frames[:most]]
+    shown = ['%s (%s:%s)' % (name, str(file).rpartition('/')[2], line) if file else name for name, file, line in frames[:most]]
     return ' < '.join(shown) + (' < ...' if len(frames) > most else '')
 
 
@@ -12924,7 +13502,7 @@ def stack_command(f, tid=None):
             return ['python3 procdoc.py %d   (as root or its own user: it then shows the Python lines)' % pid]
         return ['py-spy dump --pid %d' % pid]
     if f.runtime.name == 'jvm':
-        rows = ['jstack -l %d   (or: jcmd %d Thread.print -l)' % (pid, pid)]
+        rows = ['jstack -l %d   (or: jcmd %d Thread.print -l)' % (pid, pid)] if not f.frames or f.snap.full else []
         return rows + (['kill -QUIT %d   (the JVM prints all stacks to its stdout)' % pid] if catches(f, 3) else [])
     if f.runtime.name == 'go':
         return ['kill -QUIT %d   prints every goroutine to stderr, and ENDS the process: last resort' % pid]
@@ -13105,7 +13683,10 @@ def place_text(group):
 
 
 def steady_waiters(f, group):
-    """Those of a lock's waiters that have waited for the whole watch."""
+    """Those of a lock's waiters that have waited for the whole watch. HotSpot wakes a thread at a monitor's
+    entry once a second (JDK 11 to 21): that is no progress."""
+    if group in f.java_groups:
+        return [f.by_tid[tid] for tid in group.waiters if tid in f.by_tid]
     return [f.by_tid[tid] for tid in group.waiters if tid in f.by_tid and not f.by_tid[tid].moved]
 
 
@@ -13445,7 +14026,7 @@ def wait_finding(f, code, kind, views):
     what = ': %s' % view.text if view.text else ''
     frames = f.frames.get(view.tid)
     if frames:
-        what += ', at %s:%s in %s' % (frames[0][1], frames[0][2], frames[0][0])
+        what += ',' + frame_place(frames)
     confidence = 'proven' if view.wait.by in ('syscall', 'stack') and f.watched_s else 'likely' if view.wait.sure else 'possible'
     if code == 'wait-kernel' and not view.wait.sure:
         confidence = 'likely'
@@ -13796,14 +14377,12 @@ def rule_busy(f):
         return
     view = max(busy, key=lambda row: row.cpu_pct)
     kernel = (view.system_pct or 0) > (view.user_pct or 0)
-    where = doing(f, view)
     verb = 'have' if len(busy) > 1 else 'has'
     summary = '%s %s run for the whole watch (%.0f %% of a CPU), %s: %s.' % (
         'It' if len(f.living) == 1 else capital(name_of(view)) if len(busy) == 1 else people(len(busy)) + ' together',
         verb, sum(row.cpu_pct or 0 for row in busy), 'most of it in the kernel' if kernel else 'most of it in its own code',
         'a loop of system calls or page faults' if kernel else 'a loop, or honest work')
-    if ' at ' in where:
-        summary = summary[:-1] + where[where.index(' at '):] + '.'
+    summary = summary[:-1] + frame_place(f.frames.get(view.tid)) + '.'
     evidence = [Evidence('utime +%.0f %%, stime +%.0f %% in %.1f s, states %s' % (
         view.user_pct or 0, view.system_pct or 0, f.watched_s, view.strip), f.source('stat', view.tid))]
     yield finding('busy-kernel' if kernel else 'busy-user', 'warning', 'proven', summary, evidence,
@@ -14444,7 +15023,7 @@ def doing_in_table(f, view):
         return 'running'
     if lock is not None:
         owner = ' of thread %d' % lock.owner_tid if lock.owner_tid is not None else ''
-        if lock in f.python_groups:
+        if lock in f.python_groups or lock in f.java_groups:
             return lock.kind + owner
         kind = lock.kind if lock.kind != 'unknown futex' else 'a lock or condition'
         return 'futex %#x, %s%s%s' % (lock.uaddr, kind, owner, ' ' + lock.note if lock.kind == 'join' and lock.note and not owner else '')
@@ -14465,19 +15044,19 @@ def strip_text(strip):
 
 
 def section_python(f):
-    """Stacks of CPython's threads, equal ones folded, the odd one out first."""
-    python = f.python
-    if python is None:
+    """Stacks of CPython's or a JVM's threads, equal ones folded, the odd one out first."""
+    if f.python is None and f.java is None:
         return
-    if python.get('error'):
-        yield Line('not shown: %s' % python['error'])
+    for report in (f.python, f.java):
+        if report and report.get('error'):
+            yield Line('not shown: %s' % report['error'])
     folded = collections.OrderedDict()
     for tid, frames in f.frames.items():
         folded.setdefault(tuple(frames), []).append(tid)
     rows = sorted(folded.items(), key=lambda row: (len(row[1]), row[1]))
     for frames, tids in rows[:10 ** 9 if f.snap.full else 14]:
         who = 'thread %d' % tids[0] if len(tids) == 1 else '%s (%s)' % (people(len(tids)), ' '.join(map(str, tids[:4])) + (' ...' if len(tids) > 4 else ''))
-        yield Line('%s: %s' % (who, frames_text(frames, 100 if f.snap.full else 8) if frames else 'no Python frame'), hang=6, source='mem')
+        yield Line('%s: %s' % (who, frames_text(frames, 100 if f.snap.full else 8) if frames else 'no frame'), hang=6, source='mem')
 
 
 def section_files(f):
@@ -14753,7 +15332,7 @@ def text_report(f, findings):
         lines = section_lines(f, title, section)
         if lines:
             yield Line('', 0)
-            yield Line(title, 0, 'bold')
+            yield Line('JAVA' if title == 'PYTHON' and f.java is not None else title, 0, 'bold')
             yield from lines
 
 
@@ -14880,7 +15459,7 @@ def thread_json(f, view):
            'involuntary_switches': status_number(status, 'nonvoluntary_ctxt_switches'),
            'waits_for': waits_for_json(f, view), 'kind': view.wait.kind, 'states': view.strip,
            'moved': view.moved, 'last_ran_s': view.idle_s, 'helper': view.helper}
-    if view.tid in f.frames:
+    if view.tid in f.frames and f.java is None:
         row['python'] = [{'function': name, 'file': file, 'line': line} for name, file, line in f.frames[view.tid]]
     return row
 
