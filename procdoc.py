@@ -57,10 +57,25 @@ VERSION = '1.0'
 
 
 # ROOM SHAPES ==================================================================
-# The records that every other room passes around. No behaviour but small
-# properties. None means unknown (a Gap says why); '', 0 and () mean looked,
+# The records that every other room passes around, and the two words that read
+# bytes safely. No behaviour but small properties. None means unknown (a Gap says why); '', 0 and () mean looked,
 # and empty. Units are in names; pid is a thread group, tid a thread.
 # To add one: a NamedTuple with a default for every field that a kernel may lack.
+
+
+def text(data):
+    """Bytes of the target as str; nothing is lost, printing escapes later."""
+    return data.decode('utf-8', 'surrogateescape')
+
+
+def number(word, base=10):
+    """An int, or None where word is none. A hostile file may hold 400 digits."""
+    if word is None or len(word) > 40:
+        return None
+    try:
+        return int(word, base)
+    except ValueError:
+        return None
 
 
 class Gap(NamedTuple):
@@ -3550,21 +3565,6 @@ def redact_environ(data):
 # One block per /proc file: an example, its record, its pure parser. Bytes in,
 # record out. A parser is a guest: it skips what it does not know, loses a line
 # and not the file, and never raises. To add a file: one block, and a test.
-
-
-def text(data):
-    """Bytes of the target as str; nothing is lost, printing escapes later."""
-    return data.decode('utf-8', 'surrogateescape')
-
-
-def number(word, base=10):
-    """An int, or None where word is none. A hostile file may hold 400 digits."""
-    if word is None or len(word) > 40:
-        return None
-    try:
-        return int(word, base)
-    except ValueError:
-        return None
 
 
 # --- PID/stat: 45678 (pay) R) S 1 45678 45678 0 -1 4194560 1203 0 0 0 11 4 ...
@@ -8012,14 +8012,14 @@ class Reader:
         try:
             return getattr(self.tree, op)(path_now, *rest)
         except OSError as error:
-            return self._gap(path, errno_name(error))
+            return self._gap(path, 'ENOENT' if not self.live and error.errno in (errno.ENOTDIR, errno.ELOOP) else errno_name(error))
         except ValueError:                       # a name with a NUL
             return self._gap(path, 'EINVAL')
 
     def _gap(self, path, error):
         """Note why a first look found nothing; later looks only fill what moves."""
         if not self.live and error == 'ENOENT' and self.prefix + path not in self.known_gaps:
-            if isinstance(self.meta.get('gaps'), dict):
+            if isinstance(self.meta.get('gaps'), dict) or '/root/' in path:
                 return None             # a capture lists its gaps: what is in neither was not there, or not asked for
             error = 'ABSENT'
         if not self.look_ms or error == 'TIMEOUT':
@@ -8086,7 +8086,8 @@ class Reader:
         record in a replay. None where it failed (a gap by key says why)."""
         if not self.live:
             answers = self.meta.get('answers')
-            return from_json(answers.get(key)) if isinstance(answers, dict) else None
+            self.answers[key] = from_json(answers.get(key)) if isinstance(answers, dict) else None
+            return self.answers[key]
         if key not in self.answers:
             if self.timeouts >= 2:
                 self.answers[key] = self._gap(key, 'TIMEOUT')
@@ -14455,7 +14456,7 @@ def leak_findings(f, groups, count, soft, evidence):
                       '%s in CLOSE_WAIT%s: the peer has closed, this process has not. It forgot to close, or hangs before it.'
                       % (people(closed, 'connection'), where),
                       [Evidence('%d in CLOSE_WAIT, fd %s' % (closed, ', '.join(map(str, groups[0].fds[:5]))), f.source('net/tcp'))],
-                      ['find the client code that never closes (a missing close, or with-block), or what keeps it from reading the end']) 
+                      ['find the client code that never closes (a missing close, or with-block), or what keeps it from reading the end'])
 
 
 def leaky(group, count, soft):
@@ -15303,7 +15304,7 @@ def header_words(f):
     if not snap.live:
         words += ', from a snapshot'
     if snap.show_secrets:
-        words += ', SECRETS SHOWN'
+        words += ', --show-secrets: nothing is masked'
     return words
 
 
@@ -16779,7 +16780,7 @@ def resolve(reader, word):
     pid = number(word)
     if pid is not None:
         if pid <= 0 or pid > 1 << 31:
-            raise Stop(NO_PROCESS, 'no process %s: pids begin at 1' % safe(word))
+            raise Stop(NO_PROCESS, 'no process %s: a pid is a number from 1 to 4194304' % safe(word))
         return pid
     if word.isdigit():
         raise Stop(NO_PROCESS, 'no process has so large a number')
@@ -16906,7 +16907,7 @@ def cmd_explain(options):
     if not options.words:
         raise Stop(USAGE, 'explain WORD...: a /proc file, state, wait channel, system call, signal mask, errno or finding code')
     arch = options.arch or os.uname().machine
-    known = arch_name(arch)
+    known = arch_name(arch) if arch_name(arch) in ARCHITECTURES else None
     if options.arch and known is None:
         raise Stop(USAGE, '--arch takes x86_64, aarch64, i386 or arm')
     entries = explain_words(options.words, known or 'x86_64')
@@ -17235,21 +17236,48 @@ def tolerant(stream):
 
 def main(argv=None):
     """The exit status; messages go to standard error, a closed pipe ends it quietly."""
+    open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         tolerant(stream)
     try:
-        return run(sys.argv[1:] if argv is None else argv)
+        status = answered(sys.argv[1:] if argv is None else argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return OK
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:                    # standard output: a full disk, a closed stream
+        complain('cannot write the answer: %s' % (error.strerror or error))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return UNREADABLE
+
+
+def answered(argv):
+    """run(argv), where a Stop is its message and status."""
+    try:
+        return run(argv)
     except Stop as stop:
         if stop.status == OK:
             sys.stdout.write(str(stop))
         else:
             complain(stop)
         return stop.status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return OK
-    except KeyboardInterrupt:
-        return 130
+
+
+def open_standard_streams():
+    """A supervisor may start us with standard streams closed: the next pipe would then be one of them."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, 'w')
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, 'w')
 
 
 if __name__ == '__main__':
