@@ -10434,6 +10434,11 @@ class Words:
         return None if data is None else struct.unpack("<%dI" % count, data)
 
 
+def as_words(memory):
+    """Words over what was read; building one sorts every piece, so that a caller with many questions builds it once."""
+    return memory if isinstance(memory, Words) else Words(memory)
+
+
 def page_pieces(addr, length):
     """(address, length) rows that cover the range and cross no page border, so that an unmapped neighbour page costs
     only its own piece. Pages are at least 4 KiB everywhere."""
@@ -10488,7 +10493,7 @@ def waitv_words(wait, memory):
 
     Any one of them wakes the thread, so that none of them alone is what it waits for.
     """
-    data = Words(memory).upto(wait.uaddr, 24 * wait.val)
+    data = as_words(memory).upto(wait.uaddr, 24 * wait.val)
     return [FutexWait(wait.tid, uaddr, flags, FUTEX_WAIT_BITSET, bool(flags & FUTEX_PRIVATE), wait.realtime,
                       val & 0xffffffff, wait.timeout_ptr, wait.bits)
             for val, uaddr, flags in decode_waitv(data)]
@@ -10543,7 +10548,7 @@ def lock_words(waits):
 
 def more_words(waits, memory):
     """A second batch that the first one points to: the thread descriptor that a stdio lock names as its owner. [] as a rule."""
-    words, ranges = Words(memory), set()
+    words, ranges = as_words(memory), set()
     for wait in waits:
         pointer = stdio_owner(wait, words)
         if pointer:
@@ -10881,7 +10886,7 @@ def judge(waits, memory, memory_again, tids, ns_tids=None, mappings=None, stacks
     """
     scene = Scene(frozenset(tids), ns_tids if ns_tids else {t: t for t in tids}, sorted(mappings or []), stacks or {},
                   tuple(ancestors), elsewhere)
-    words, again = Words(memory), Words(memory_again)
+    words, again = as_words(memory), Words(memory_again)
     groups = collections.OrderedDict()
     for wait in waits:
         if wait.cmd != FUTEX_WAITV:
@@ -11292,7 +11297,7 @@ def unwrap(arch, name, args, memory):
     """(name, args) of the real call where i386 hides it in another: socketcall, ipc, the old select. As given if it cannot be told."""
     if arch != "i386" or name not in WRAPPERS or len(args) < 6:
         return name, args
-    words = Words(memory)
+    words = as_words(memory)
     inner = None
     if name == "socketcall":
         inner = decode_socketcall(args[0], words.upto(args[1] & 0xffffffff, 24))
@@ -11403,11 +11408,6 @@ def wanted_memory(arch, bits, name, args, memory=None):
     for _, pointer in PATH_ARGUMENTS.get(name, ()):
         wanted.append((args[pointer] & ((1 << bits) - 1), LONGEST_PATH, "path"))
     return [(addr, length, what) for start, size, what in wanted if start for addr, length in page_pieces(start, size)]
-
-
-def as_words(memory):
-    """Words over what was read; building one sorts every piece, so that a caller with many questions builds it once."""
-    return memory if isinstance(memory, Words) else Words(memory)
 
 
 def describe(arch, bits, name, args, memory):
