@@ -1869,7 +1869,6 @@ TCP_TIMER_WORDS = {
 # `St` and `Type` of net/unix; Flags 00010000 is a listener.
 UNIX_STATES = {0: 'FREE', 1: 'UNCONNECTED', 2: 'CONNECTING', 3: 'CONNECTED', 4: 'DISCONNECTING'}
 UNIX_TYPE_WORDS = {1: 'STREAM', 2: 'DGRAM', 5: 'SEQPACKET'}
-UNIX_LISTENING = 0x10000
 
 
 def tcp_state_row(word):
@@ -4966,11 +4965,6 @@ def tcp_peer_on_host(socket, rows):
     return index.get(connection_key(socket, mirrored=True))
 
 
-def is_loopback(endpoint_text):
-    host, _ = split_endpoint(endpoint_text)
-    return host.startswith('127.') or host == '::1'
-
-
 def listener_of(endpoint_text, rows):
     """The listeners that connections to this address reach: those on the very address, else those on any."""
     host, port = split_endpoint(endpoint_text)
@@ -5293,23 +5287,6 @@ def parse_schedstat(data):
     """'1490035088 285740432 320': time on a CPU, time runnable but not on one, times put on one."""
     words = [number(w) for w in text(data).split()[:3]]
     return Schedstat(*words) if len(words) == 3 and None not in words else None
-
-
-class Statm(NamedTuple):
-    """/proc/PID/statm, pages."""
-    size: int
-    resident: int
-    shared: int
-    text: int
-    lib: int
-    data: int
-    dt: int
-
-
-def parse_statm(data):
-    """'522 359 342 435 0 77 0', in pages."""
-    words = [number(w) for w in text(data).split()[:7]]
-    return Statm(*words) if len(words) == 7 and None not in words else None
 
 
 SMAPS_KEYS = ('Rss', 'Pss', 'Pss_Anon', 'Pss_File', 'Pss_Shmem', 'Shared_Clean', 'Shared_Dirty', 'Private_Clean',
@@ -6499,13 +6476,6 @@ def show_cgroup(facts):
     return rows + (['limits of groups above cannot be seen from here'] if facts['hidden_above'] else [])
 
 
-def show_limits(rows, least_pct=None):
-    """'open files  12 of 1024 (1 %)  EMFILE ...' for those with a known use, the fullest first; with least_pct only those above it."""
-    known = sorted([r for r in rows if r['used_pct'] is not None and r['used_pct'] >= (least_pct or 0)], key=lambda r: -r['used_pct'])
-    return ['%-17s %s of %s %s (%.0f %%, ulimit -%s): %s' % (r['name'].replace('Max ', ''), r['used'], r['soft'], r['units'], r['used_pct'], r['letter'], r['hits'])
-            for r in known]
-
-
 # Limits: rlimits against use.
 
 # Name in /proc/PID/limits, ulimit letter, unit of bash's ulimit, key of use (see limits_report), what happens at the limit, a remark.
@@ -6567,7 +6537,6 @@ def ulimit_text(soft, letter, unit):
 
 # Signals.
 
-SIGNAL_MASKS = ('SigPnd', 'ShdPnd', 'SigBlk', 'SigIgn', 'SigCgt')
 QUIET_SIGNALS = (14, 17, 18, 20, 21, 22, 23, 26, 27, 28, 29)
 
 
@@ -11230,11 +11199,6 @@ def decode_sembuf(data):
     return [SemOp(*row) for row in rows("<Hhh", data)]
 
 
-def decode_iovec(data, bits):
-    """(address, length) rows of readv, writev and the messages."""
-    return rows("<QQ" if bits == 64 else "<II", data)
-
-
 def decode_waitv(data):
     """(val, uaddr, flags) rows of struct futex_waitv {u64 val, uaddr; u32 flags, reserved}."""
     return [row[:3] for row in rows("<QQII", data)]
@@ -11950,8 +11914,6 @@ def worth_watching(threads):
 
 
 # --- descriptors and sockets
-
-TELLING = ('anon', 'fifo', 'tty', 'device')
 
 
 def read_fds(reader, pid, base, everything=True):
@@ -14406,11 +14368,6 @@ def explain_ipc(f, view, severity):
     return ('', severity, [], ['ipcs -s -q -i ID   (last users of the semaphore set or queue)'], [])
 
 
-def explain_event(f, view, severity):
-    """eventfd, timerfd, signalfd, inotify: idle until somebody signals."""
-    return '', severity, [], [], []
-
-
 WAIT_EXPLAIN = {
     'pipe-read': explain_pipe, 'pipe-write': explain_pipe, 'socket-read': explain_socket, 'socket-write': explain_socket,
     'connect': explain_socket, 'child': explain_child, 'vfork': explain_vfork, 'file-lock': explain_file_lock,
@@ -14915,7 +14872,6 @@ def exit_status(findings):
 # function, and its row in SECTIONS.
 
 WIDTH = 80
-WIDEST = 100
 PARAGRAPHS = 2000           # the longest that one item may grow before it is cut
 
 
