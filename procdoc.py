@@ -7991,11 +7991,12 @@ class Reader:
 
     def link_many(self, folder, names):
         """[str or None] of links, as read_many."""
-        return [None if data is None else text(data) for data in self._many('link_many', folder, names)]
+        found = self._many('link_many', folder, names)
+        return [text(data) if isinstance(data, bytes) else data for data in found]
 
     def _many(self, op, folder, names, share=2000):
         if not self.live:
-            return [self._get(op[:4], folder + '/' + name) for name in names]
+            return [getattr(self, op[:4])(folder + '/' + name) for name in names]
         found = []
         for start in range(0, len(names), share):
             some = names[start:start + share]
@@ -12411,8 +12412,6 @@ def watch_threads(reader, pid, s, watch):
         s['python'] = reader.ask('python', 'python_stacks', pid, sorted(threads), 1.5, lock='mm:%d' % pid)
     due = watch.due
     for due_s in due[:-1]:
-        if reader.live and time.monotonic() - watch.started > due_s + 0.6 * (watch.seconds / LOOKS):
-            continue                    # the static reading took longer than this look's turn
         looks.append(watch.turn(due_s))
         look_again(reader, pid, threads, chosen)
     if due:
@@ -13304,10 +13303,19 @@ def link_java(f):
                                        '', False, False, False, '', None, ()))
 
 
+def on_word_of(view, condition):
+    """Was it seen in a futex of that condition (48 bytes)? A waiter for the GIL wakes every 5 ms, and a single reading
+    may catch it between two waits."""
+    calls = [call for call in (view.thread.syscall, view.thread.last_syscall) if call is not None and call.kind == 'call' and call.args]
+    return bool(condition) and view.wait.kind in ('futex', 'running') and any(condition <= call.args[0] < condition + 48 for call in calls)
+
+
 def gil_held(f):
     """(holder View, waiting Views) where one thread has held the GIL all the while and others want it, else None."""
     last = (f.python or {}).get('gil') or ()
     first = (f.snap.python or {}).get('gil') or () if isinstance(f.snap.python, dict) else ()
+    wanting = {thread.get('tid') for report in (f.python, f.snap.python) if isinstance(report, dict)
+               for thread in report.get('threads') or () if isinstance(thread, dict) and thread.get('waits_gil')}
     for row in last:
         if not isinstance(row, dict) or not row.get('locked') or row.get('holder_tid') not in f.by_tid:
             continue
@@ -13316,8 +13324,7 @@ def gil_held(f):
                 and other.get('switch_number') == row.get('switch_number')]
         if before and not same or not f.watched_s and not row.get('steady'):
             continue
-        waiting = [f.by_tid[thread['tid']] for thread in f.python['threads'] if isinstance(thread, dict) and thread.get('waits_gil')
-                   and thread.get('tid') in f.by_tid and thread['tid'] != row['holder_tid']]
+        waiting = [view for view in f.views if view.tid != row['holder_tid'] and (view.tid in wanting or on_word_of(view, row.get('condition')))]
         if waiting:
             return f.by_tid[row['holder_tid']], waiting
     return None
