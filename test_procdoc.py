@@ -7470,9 +7470,9 @@ class Victim:
     """A process of ours that hangs; a Python program on its standard input's place, with words in argv."""
 
     def __init__(self, program, *words, **how):
-        self.process = subprocess.Popen([sys.executable, '-S', '-E', '-c', program] + list(words), stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=how.get('cwd'))
-        self.pid = self.process.pid
+        self.process = subprocess.Popen([sys.executable, '-S', '-E', '-c', 'import signal; signal.alarm(120)\n' + program] + list(words),
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=how.get('cwd'))
+        self.pid = self.process.pid             # the alarm ends it even where the tests were killed
         self.ready = bool(select.select([self.process.stdout], [], [], 10)[0]) and self.process.stdout.readline()
 
     def hangs(self, settle_s=0.3):
@@ -7583,6 +7583,7 @@ def program_bytes():
 FUSE_REASON = fuse_reason()
 
 
+@unittest.skipIf(SECOND, SECOND)
 @unittest.skipIf(FUSE_REASON, FUSE_REASON)
 class SilentFileSystem(Case):
     """Victims on a FUSE mount whose server takes requests and answers none."""
@@ -7828,6 +7829,7 @@ os.read(a, 1)
 '''
 
 
+@unittest.skipIf(SECOND, SECOND)
 class Races(Case):
     """Threads, descriptors and processes that come and go a thousand times a second during a report."""
 
@@ -8924,7 +8926,7 @@ def main_pythons():
     for place, (version, python) in enumerate(rows):
         begun = time.time()
         child = subprocess.Popen([python, '-m', 'unittest', '-b'], cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                 env=dict(os.environ, PYTHONDONTWRITEBYTECODE='1', PROCDOC_SECOND='yes' if place < len(rows) - 1 else ''))
+                                 env=dict(os.environ, PYTHONDONTWRITEBYTECODE='1', PROCDOC_SECOND='yes' if 0 < place < len(rows) - 1 else ''))
         out = child.communicate()[0].decode('utf-8', 'replace')
         last = [line for line in out.strip().split('\n') if line][-1:] or ['no output']
         print('python %-8s %-40s %s, %.0f s' % ('.'.join(map(str, version)), python, last[0], time.time() - begun))
