@@ -12905,7 +12905,7 @@ def seconds_text(seconds):
 def time_left(f, details):
     """Seconds until an absolute end, by the clock that it is of; None where that is not known."""
     until, clock = details.get('until_s'), details.get('clock')
-    now = f.snap.taken_at if clock == 'realtime' else (f.snap.host or {}).get('uptime', (None,))[0] if clock == 'monotonic' else None
+    now = f.snap.taken_at if clock == 'realtime' else ((f.snap.host or {}).get('uptime') or (None,))[0] if clock == 'monotonic' else None
     return max(0.0, until - now) if until is not None and isinstance(now, (int, float)) else None
 
 
@@ -14523,14 +14523,15 @@ def leak_findings(f, groups, count, soft, evidence):
     """fd-leak and close-wait-leak."""
     grown = difference(f.snap.last_fd_count, count)
     for group in groups[:1]:
-        if not leaky(group, count, soft):
+        growing = bool(grown and grown >= 10 and count >= 64 and group.count * 2 >= count)
+        if not leaky(group, count, soft) and not growing:
             continue
         words = 'all' if group.count == count else '%d of %d' % (group.count, count)
         more = [Evidence('%d x %s' % (group.count, group.target), f.source('fd'))]
         if grown:
             more.append(Evidence('%d more were opened in %.1f s' % (grown, f.watched_s), f.source('fd')))
         what = 'files of one folder' if group.target.endswith('/*') else 'one target'
-        yield finding('fd-leak', 'warning', 'likely', '%s descriptors are on %s, %s: opened and never closed?' % (capital(words), what, group.target),
+        yield finding('fd-leak', 'warning', 'likely' if leaky(group, count, soft) else 'possible', '%s descriptors are on %s, %s: opened and never closed?' % (capital(words), what, group.target),
                       more + evidence[:1], ['ls -l /proc/%d/fd | tail   (the newest ones)' % f.pid])
     groups = close_wait_groups(list(f.snap.fds.values()))
     closed = sum(group.count for group in groups)
@@ -16929,7 +16930,9 @@ def cmd_capture(options):
         write_capture(reader, snap, options.out)
     finally:
         reader.close()
-    if options.out != '-':
+    if options.json and options.out != '-':
+        show_json({'schema': 'procdoc/1', 'procdoc': VERSION, 'pid': pid, 'snapshot': options.out})
+    elif options.out != '-':
         complain('wrote %s; look at it with: python3 procdoc.py --root %s %d' % (safe(options.out), safe(options.out), pid))
     return OK
 
@@ -17302,7 +17305,10 @@ def cmd_recover(options):
     if pid is None or (what != 'exe' and number(what) is None):
         raise Stop(USAGE, 'recover takes the number of a process and of a descriptor, or exe')
     status, message = recover(pid, what, options.out, terminal_progress(sys.stderr) if sys.stderr.isatty() else None, max(options.timeout, 3.0))
-    complain(message)
+    if options.json:
+        show_json({'schema': 'procdoc/1', 'procdoc': VERSION, 'pid': pid, 'what': what, 'out': options.out, 'status': status, 'message': message})
+    else:
+        complain(message)
     return status
 
 

@@ -155,6 +155,11 @@ def end(child):
             stream.close()
 
 
+def interruptible():
+    """In a child, before exec: a shell's background job, and all below it, ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def state_of(pid):
     """The state letter of a process; '' when it is gone."""
     try:
@@ -230,10 +235,10 @@ def fd_row(fd, target, kind, flags=None, **more):
     return procdoc.Fd(fd, target, kind, info=None if flags is None else {'flags': flags}, **more)
 
 
-def here(function_name, seconds=10, **more):
+def here(code, **more):
     """Run a snippet with procdoc imported, in a process of its own -> Popen."""
-    code = 'import sys; sys.path.insert(0, %r); sys.dont_write_bytecode = True; import procdoc\n%s' % (HERE, function_name)
-    return subprocess.Popen([sys.executable, '-c', code] + more.pop('args', []), **more)
+    before = 'import sys; sys.path.insert(0, %r); sys.dont_write_bytecode = True; import procdoc\n' % HERE
+    return subprocess.Popen([sys.executable, '-c', before + code] + more.pop('args', []), **more)
 
 
 def pythons():
@@ -3476,10 +3481,9 @@ class Blocking(Case):
 
     def test_the_child_holds_none_of_our_streams(self):
         """A shell that waits for the end of our output must not wait for a child in D."""
-        code = ('reader = procdoc.Reader(procdoc.open_tree("/"), 0.3)\nimport os, time\nprocdoc.stuck = lambda: time.sleep(30)\n'
-                'print(reader.ask("k", "stuck"), reader.gaps["k"], flush=True)\nos._exit(0)')
-        code = code.replace('os._exit(0)', 'pid = os.fork() if False else 0\nos._exit(0)')
-        child = here('procdoc.GuardedChild.leave = lambda self: None\n' + code, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        code = ('import os, time\nprocdoc.GuardedChild.leave = lambda self: None          # it cannot be ended: in D\nprocdoc.stuck = lambda: time.sleep(30)\n'
+                'reader = procdoc.Reader(procdoc.open_tree("/"), 0.3)\nprint(reader.ask("k", "stuck"), reader.gaps["k"], flush=True)\nos._exit(0)')
+        child = here(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         begun = time.time()
         out, err = child.communicate(timeout=60)
         self.assertEqual(out.decode().split(), ['None', 'TIMEOUT'], err)
@@ -5047,6 +5051,17 @@ class Rules(Case):
 
     # -- the whole process
 
+    def test_ended(self):
+        """It lived at the first look and was gone at the last."""
+        gone = th(call=READ3)
+        gone = gone._replace(looks=gone.looks[:-1] + (procdoc.Look('-'),), last_stat=None, last_status=None, last_wchan=None, last_syscall=None)
+        self.fires('ended', snapshot(gone), 'note', 'proven')
+        self.fires('ended', snapshot(gone._replace(looks=gone.looks[:-1] + (procdoc.Look('Z'),))), 'note', 'proven')
+        self.silent('ended', snapshot(gone, th(101, PARKED)))              # one thread of two
+        self.silent('ended', snapshot(th(call=READ3)))
+        self.silent('ended', snapshot(gone, seconds=0))                    # nobody looked twice
+        self.silent('ended', snapshot(th(state='Z')))                      # it had ended before
+
     def test_zombie(self):
         dead = th(state='Z')
         parents = ((th(50, name='parent').stat, ['/bin/parent']),)
@@ -5345,6 +5360,10 @@ class Rules(Case):
         words = {BASE: struct.pack('<qq', 1, 500000000)}
         self.fires('wait-sleep', snapshot(th(call=('clock_nanosleep', 0, 0, BASE)), words=words, last_words=words), 'note', 'proven', says='1.5 s')
         self.fires('wait-sleep', snapshot(th(wchan='hrtimer_nanosleep')), 'note')
+        until = snapshot(th(call=('clock_nanosleep', 1, 1, BASE)), words=words, last_words=words, host={'uptime': (1.0, 1.0)})
+        self.fires('wait-sleep', until, 'note', says='0.5')
+        for host in (None, {}, {'uptime': None}, {'uptime': (None, None)}):
+            self.fires('wait-sleep', until._replace(host=host), 'note')
         self.silent('wait-sleep', snapshot(th(call=READ3)))
 
     def test_event_loop(self):
@@ -5544,7 +5563,7 @@ class Verdicts(Case):
         with open(os.path.abspath(__file__), encoding='ascii') as file:
             calls = [node for node in ast.walk(ast.parse(file.read())) if isinstance(node, ast.Call) and node.args]
         strings = {literal(node.args[0]) for node in calls if getattr(node.func, 'attr', '') in ('fires', 'hung')}
-        by_hand = {'cpu-throttled', 'cpu-starved', 'pids-limit', 'memory-limit', 'swapping', 'pressure', 'ended', 'wait-tty', 'wait-signal', 'wait-event',
+        by_hand = {'cpu-throttled', 'cpu-starved', 'pids-limit', 'memory-limit', 'swapping', 'pressure', 'wait-tty', 'wait-signal', 'wait-event',
                    'wait-io-uring', 'wait-ipc'}                            # Throttling, Memory, Pids, Pressure; and the loop of test_quiet_waits
         self.assertEqual(sorted(set(CONTRACT_CODES) - strings - by_hand), [])
 
@@ -5972,7 +5991,8 @@ class Program(InFolder):
         self.assertNotIn('Traceback', err)
 
     def test_interrupt(self):
-        child = subprocess.Popen([sys.executable, SCRIPT, str(self.child.pid), '--seconds', '30'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = subprocess.Popen([sys.executable, SCRIPT, str(self.child.pid), '--seconds', '30'], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 preexec_fn=interruptible)
         time.sleep(1.5)
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=20)
@@ -6493,7 +6513,7 @@ class Recover(Case):
         for _ in range(8):
             os.write(fd, bytes(1 << 20))
         child = here('import time\nsaved = procdoc.write_all\nprocdoc.write_all = lambda *a: time.sleep(0.3) or saved(*a)\nsys.exit(procdoc.main())',
-                     args=['recover', str(os.getpid()), str(fd), '-o', self.out], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                     args=['recover', str(os.getpid()), str(fd), '-o', self.out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible)
         for _ in range(500):
             if os.path.exists(self.out):
                 break
@@ -8890,7 +8910,7 @@ def part_weight(bench, quick):
 PARTS = (('start', part_start), ('table', part_table), ('growth', part_growth), ('weight', part_weight))
 
 
-def main_bench(words):
+def bench(words):
     """Run the parts that are named, or all."""
     quick = '--quick' in words
     named = [word for word in words if word != '--quick'] or [name for name, _ in PARTS]
@@ -8913,10 +8933,6 @@ def main_bench(words):
     return 0
 
 
-if __name__ == '__main__':
-    sys.exit(main_bench(sys.argv[1:]))
-
-
 # THE PROGRAM ==================================================================
 
 def main_pythons():
@@ -8936,6 +8952,14 @@ def main_pythons():
             print(out)
     print('%d interpreters, %d failed' % (len(rows), failed))
     return 1 if failed or not rows else 0
+
+
+def main_bench(words):
+    """--bench: its section of this file alone, for what a process weighs is counted from whoever started it."""
+    with open(os.path.abspath(__file__), encoding='ascii') as file:
+        section = re.search(r'(?s)\n# BENCH =+\n(.*?)\n# THE PROGRAM =+\n', file.read()).group(1)
+    code = 'import os, resource, shutil, signal, subprocess, sys, tempfile, time\nSCRIPT = %r\n%s\nsys.exit(bench(sys.argv[1:]))' % (SCRIPT, section)
+    return subprocess.call([sys.executable, '-c', code] + words)
 
 
 def main():
