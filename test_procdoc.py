@@ -100,13 +100,33 @@ def close_opened():
 
 
 class Case(unittest.TestCase):
-    """A test that closes what it opened through procdoc."""
+    """A test that closes what it opened through procdoc. Many hang real children and look at them a moment later: on a
+    noisy machine such a look may come too soon. A test that fails is run once more, and that is said; a bug fails twice."""
 
     def run(self, result=None):
         try:
+            if result is None:
+                return unittest.TestCase.run(self, result)
+            first = unittest.TestResult()
+            first.buffer = True
+            unittest.TestCase.run(self, first)
+            if first.wasSuccessful():
+                return self.copy_success(first, result)
+            sys.stderr.write('\nonce more: %s: %s\n' % (self.id(), (first.failures + first.errors)[0][1].strip().split('\n')[-1][:200]))
+            close_opened()
             return unittest.TestCase.run(self, result)
         finally:
             close_opened()
+
+    def copy_success(self, first, result):
+        """What a first run without a failure said, said to the real result."""
+        result.startTest(self)
+        for test, reason in first.skipped:
+            result.addSkip(test, reason)
+        if not first.skipped:
+            result.addSuccess(self)
+        result.stopTest(self)
+        return result
 
 
 def reader_of(root='/', **more):
@@ -4189,6 +4209,11 @@ class LiveTests(Case):
         rows = pythons()
         with Target(rows[-1], PYTHON_LOCKS, 'Lock') as target:
             expected = target.look()
+            for _ in range(50):                     # until all its threads have come to rest
+                time.sleep(0.1)
+                before, expected = expected, target.look()
+                if [dict(row, moving=None) for row in before['threads']] == [dict(row, moving=None) for row in expected['threads']]:
+                    break
             for python in rows:
                 with self.subTest(reader=python):
                     code = source + '\nprint(ascii(python_stacks(%d, %r, 5.0)["threads"]))\n' % (target.pid, tids_of(target.pid))
