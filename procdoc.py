@@ -12705,7 +12705,8 @@ class Facts:
         self.watched_s = snap.watched_ms / 1000.0
         self.gaps = snap.gaps or {}
         self.lock_groups, self.cycles, self.chains = [], [], []
-        self.edges = {}
+        self.python, self.java, self.frames, self.first_frames = None, None, {}, None
+        self.python_groups, self.java_groups, self.waits, self.group_of = [], [], {}, {}
 
     def source(self, name, tid=None):
         """'45678/task/45680/stat' as evidence names it."""
@@ -12955,14 +12956,38 @@ def link(snap):
     f.words = as_words(snap.words or {})
     helper = helper_test(f.runtime, snap.pid)
     f.views = [view_of(thread, snap, f.arch, helper) for thread in (snap.threads or {}).values()]
-    f.views = [guessed(f, with_details(f, view)) for view in f.views]
-    f.views = [view._replace(text=call_text(f, view)) for view in f.views]
-    f.views = [remote_file(f, view) for view in f.views]
+    for step in (with_details, guessed, with_text, remote_file):
+        f.views = [stepped(f, step, view) for view in f.views]
+    index_views(f)
     f.fd_groups = fd_groups(list((snap.fds or {}).values()))
-    link_python(f)
-    link_java(f)
-    link_locks(f)
+    for join in (link_python, link_java, link_locks):
+        stepped(f, join, None)
     return f
+
+
+def stepped(f, step, view):
+    """step(f, view), or step(f) where view is None. A bug in it costs this join of this thread, and is said under NOT
+    READ: the rest of the report stands."""
+    try:
+        return step(f) if view is None else step(f, view)
+    except Exception as error:
+        if os.environ.get('PROCDOC_DEBUG'):
+            raise
+        f.gaps['join ' + step.__name__] = 'BUG %s: %s' % (type(error).__name__, str(error)[:80])
+        return view
+
+
+def with_text(f, view):
+    """The blocked call in words."""
+    return view._replace(text=call_text(f, view))
+
+
+def index_views(f):
+    """The threads by number, those that live, those that do the program's work, and those that do the same."""
+    f.by_tid = {view.tid: view for view in f.views}
+    f.living = [view for view in f.views if view.wait.kind != 'exit']
+    f.workers = [view for view in f.living if not view.helper] or f.living
+    f.groups = group_views(f.views)
 
 
 def with_sockets(snap):
@@ -13248,10 +13273,7 @@ def link_python(f):
     f.frames = frames_of(f.python)
     f.first_frames = frames_of(f.snap.python) if isinstance(f.snap.python, dict) and f.snap.last_python else None
     f.views = [view._replace(helper=True) if python_helper(f.frames.get(view.tid)) else view for view in f.views]
-    f.by_tid = {view.tid: view for view in f.views}
-    f.living = [view for view in f.views if view.wait.kind != 'exit']
-    f.workers = [view for view in f.living if not view.helper] or f.living
-    f.groups = group_views(f.views)
+    index_views(f)
     f.python_groups = []
     table = collections.OrderedDict()
     for row in (f.python or {}).get('threads') or ():
@@ -17352,7 +17374,13 @@ def main(argv=None):
         return OK
     except KeyboardInterrupt:
         return 130
-    except OSError as error:                    # standard output: a full disk, a closed stream
+    except Exception as error:
+        if not isinstance(error, OSError):      # a bug of ours: one line, not a page, at 2 AM
+            if os.environ.get('PROCDOC_DEBUG'):
+                raise
+            complain('internal error: %s: %s (PROCDOC_DEBUG=1 shows where)' % (type(error).__name__, safe(str(error))))
+            return UNREADABLE
+        # standard output: a full disk, a closed stream
         complain('cannot write the answer: %s' % (error.strerror or error))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return UNREADABLE

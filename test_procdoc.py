@@ -5543,6 +5543,20 @@ class Rules(Case):
 
 class Verdicts(Case):
 
+    def test_a_join_that_raises_costs_itself_only(self):
+        def broken(f, view=None):
+            raise ValueError('x')
+        saved = os.environ.pop('PROCDOC_DEBUG', None)
+        try:
+            for name, gap in (('call_text', 'join with_text'), ('remote_file', 'join broken'), ('judge', 'join link_locks'), ('frames_of', 'join link_python')):
+                with changed(procdoc, **{name: broken if name == 'remote_file' else lambda *words: broken(None)}):
+                    f, findings = procdoc.diagnose(snapshot(th(call=('futex', 0x7f0010, 0x80, 2, 0))))
+                self.assertTrue(findings, name)
+                self.assertIn(gap, f.gaps, name)
+        finally:
+            if saved is not None:
+                os.environ['PROCDOC_DEBUG'] = saved
+
     def test_a_rule_that_raises_costs_itself_only(self):
         def rule_broken(f):
             raise ValueError('x' * 500)
