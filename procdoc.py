@@ -11752,6 +11752,7 @@ class Snapshot(NamedTuple):
     last_sockets: Optional[dict] = None
     words: Optional[dict] = None
     last_words: Optional[dict] = None
+    awake: Optional[list] = None
     python: Optional[dict] = None
     last_python: Optional[dict] = None
     java: Optional[dict] = None
@@ -12444,7 +12445,29 @@ def read_mind(reader, pid, s):
     words = wanted_words(s['threads'], arch, bits)
     s['words'] = read_words(reader, 'words', pid, words)
     s['last_words'] = read_words(reader, 'last_words', pid, words)
+    s['awake'] = read_awake(reader, pid, s['threads'], arch)
     follow_chain(reader, pid, s, arch)
+
+
+def read_awake(reader, pid, threads, arch):
+    """The futex waiters that were awake at any moment since the first look. The lock words were read in between: of a
+    waiter that slept all the while, and of no other, they are what it waits for. A contended lock of a healthy
+    program would else look like a ring: the waiter of the first look is the owner of the second."""
+    rows = [(tid, list(thread.schedstat or ())[:3], [thread.syscall.nr] + list(thread.syscall.args)) for tid, thread in threads.items()
+            if futex_call(arch, tid, thread.syscall, call_name(arch, thread.syscall)) is not None]
+    return reader.ask('awake', 'awake_since', pid, rows) if rows else []
+
+
+def awake_since(pid, rows):
+    """In the guarded child: the tids whose scheduling figures or system call are not any more what they were."""
+    awake = []
+    for tid, schedstat, call in rows:
+        at = '/proc/%d/task/%d/' % (pid, tid)
+        now = parse_syscall(read_whole(at + 'syscall', 4096))
+        seen = parse_schedstat(read_whole(at + 'schedstat', 4096))
+        if now is None or [now.nr] + list(now.args) != call or (schedstat and seen is not None and list(seen)[:3] != schedstat):
+            awake.append(tid)
+    return awake
 
 
 def follow_chain(reader, pid, s, arch, most=32, depth=6):
@@ -13184,9 +13207,11 @@ def group_views(views):
 
 def futex_waits(f, last=False):
     """FutexWait records of the threads blocked in futex at both ends of the watch."""
-    waits = []
+    waits, awake = [], set(f.snap.awake or ())
     for view in f.views:
         thread = view.thread
+        if view.tid in awake:
+            continue
         if thread.last_syscall is not None and thread.last_syscall != thread.syscall:
             continue
         if thread.last_stat is None and f.watched_s:
@@ -13218,7 +13243,7 @@ def link_locks(f):
         return
     words, again = snap.words or {}, snap.last_words if snap.last_words is not None else snap.words or {}
     stacks = {tid: thread.syscall.sp for tid, thread in snap.threads.items() if thread.syscall is not None and thread.syscall.sp}
-    living = [view.tid for view in f.living]
+    living = [view.tid for view in f.living] + [tid for tid, pid in (snap.tid_pids or {}).items() if pid == snap.pid]    # born since
     ancestors = tuple(stat.pid for stat, _ in snap.parents)
     groups = judge(waits, words, again, living, ns_tids(snap), snap.maps, stacks, ancestors, elsewhere_of(snap))
     groups = [join_by_value(f, group) for group in groups]
@@ -13750,8 +13775,8 @@ def rule_deadlock(f):
     waits has a timeout."""
     for cycle in f.cycles:
         views = [f.by_tid[tid] for tid in cycle.tids if tid in f.by_tid]
-        if len(views) != len(cycle.tids):
-            continue
+        if len(views) != len(cycle.tids) or any(view.moved and f.group_of.get(view.tid) not in f.java_groups for view in views):
+            continue                    # one that ran is in no ring; HotSpot alone wakes its waiters once a second
         inferred = any('value stack' in f.group_of[tid].owner_how for tid in cycle.tids if tid in f.group_of)
         confidence = 'likely' if cycle.timed or inferred else 'proven'
         behind = '; %s behind them' % people(cycle.behind) if cycle.behind else ''
@@ -14416,6 +14441,8 @@ def rule_idle(f):
     loops = [view for view in f.workers if view.wait.kind in ('epoll', 'poll')]
     locked = {tid for row in list(rule_lock_suspect(f)) + list(rule_gil(f)) for tid in row.tids if f.by_tid[tid].wait.kind == 'futex'} | owned_waiters(f)
     parked = [view for view in f.workers if view.wait.kind == 'futex' and view.tid not in locked]
+    if sum(1 for view in parked if view.moved) * 2 > len(parked):
+        parked = []                     # most of them come and go: they work
     sleepers = [view for view in f.workers if view.wait.kind == 'sleep']
     if loops:
         yield loop_finding(f, loops)
@@ -14458,7 +14485,7 @@ def rule_healthy(f):
     """The floor: it works, or sleeps for reasons that could not be read, and nothing wrong was seen."""
     if not f.living or f.snap.stat.is_kernel_thread:
         return
-    running = [view for view in f.living if view.moved or view.wait.kind == 'running']
+    running = [view for view in f.living if view.moved or view.wait.kind == 'running' and view.moved is None]
     unread = [view for view in f.living if view.wait.kind == 'unknown']
     if running:
         text_of = 'It works: %s ran during the watch, and nothing wrong was found.' % people(len(running))
@@ -14769,12 +14796,23 @@ def signs_of(f):
     return {'pid': f.pid, 'watched_s': f.watched_s or None,
             'cpu_s': sum(used) / 100.0 * f.watched_s if used and f.watched_s else None,
             'run_delay_s': max(delays) / 100.0 * f.watched_s if delays else None, 'run_delay_tid': slowest(f),
-            'running_tids': running, 'seen_running': any('R' in view.strip for view in f.living),
+            'timeslices': slices_of(f, running), 'running_tids': running, 'seen_running': any('R' in view.strip for view in f.living),
             'wchans': {view.tid: view.thread.wchan for view in f.living},
             'stacks': {view.tid: view.thread.stack for view in f.living if view.thread.stack},
             'policy': snap.stat.policy, 'nice': snap.stat.nice,
             'majflt': sum(view.majflt or 0 for view in f.views) if f.watched_s else None,
             'VmSwap_kB': status_number(snap.status, 'VmSwap')}
+
+
+def slices_of(f, tids):
+    """How often these threads were put on a CPU during the watch; None where that is not known."""
+    grown = []
+    for tid in tids:
+        thread = f.by_tid[tid].thread
+        if not thread.schedstat or not thread.last_schedstat or len(thread.schedstat) < 3 or len(thread.last_schedstat) < 3:
+            return None
+        grown.append(difference(thread.last_schedstat[2], thread.schedstat[2]) or 0)
+    return sum(grown) if grown else None
 
 
 def slowest(f):
@@ -15098,7 +15136,7 @@ def section_threads(f):
     """Groups of threads that do the same, the busiest and odd ones first; all with --full."""
     shown = 0
     groups = f.groups if not f.snap.full else [Group(group.key, (view,)) for group in f.groups for view in group.views]
-    most = 10 ** 9 if f.snap.full else 18
+    most = 10 ** 9 if f.snap.full else 13
     yield Line('%-11s %-10s %6s %8s  %s' % ('thread', 'states', 'cpu', 'switches', 'name: what it does'))
     for group in groups[:most]:
         shown += len(group.views)
@@ -15163,9 +15201,9 @@ def section_python(f):
     for tid, frames in f.frames.items():
         folded.setdefault(tuple(frames), []).append(tid)
     rows = sorted(folded.items(), key=lambda row: (len(row[1]), row[1]))
-    for frames, tids in rows[:10 ** 9 if f.snap.full else 14]:
+    for frames, tids in rows[:10 ** 9 if f.snap.full else 8]:
         who = 'thread %d' % tids[0] if len(tids) == 1 else '%s (%s)' % (people(len(tids)), ' '.join(map(str, tids[:4])) + (' ...' if len(tids) > 4 else ''))
-        yield Line('%s: %s' % (who, frames_text(frames, 100 if f.snap.full else 8) if frames else 'no frame'), hang=6, source='mem')
+        yield Line('%s: %s' % (who, frames_text(frames, 100 if f.snap.full else 5) if frames else 'no frame'), hang=6, source='mem')
 
 
 def section_files(f):

@@ -5167,6 +5167,7 @@ class Rules(Case):
         one = dict(words)
         one[BASE + 0x4000 - 0x800] = memory(mutex(owner=100))[BASE - 0x800]
         self.silent('deadlock', self.locks(None, *both, words=one, last_words=one))
+        self.silent('deadlock', self.locks(None, *both, words=words, last_words=words, awake=[101]))     # it ran: its call is an old one
         self.silent('deadlock', self.locks(None, *both, words=None, last_words=None))
         self.silent('deadlock', self.locks(None, *both, words={}, last_words={}))
 
