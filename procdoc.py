@@ -15040,7 +15040,7 @@ def environment_lines(snap):
     if shown:
         yield Line('environ   %s%s' % ('  '.join(shown[:most]), '  ... (%d more: --full)' % (len(shown) - most) if len(shown) > most else ''), hang=12, source='environ')
     if hidden:
-        yield Line('          masked: %s%s' % (' '.join(hidden[:most * 2]), ' ...' if len(hidden) > most * 2 else ''), hang=12)
+        yield Line('          masked: %s%s' % (' '.join(hidden[:most]), ' ... (%d more)' % (len(hidden) - most) if len(hidden) > most else ''), hang=12)
 
 
 def limit_lines(f):
@@ -15136,7 +15136,7 @@ def section_threads(f):
     """Groups of threads that do the same, the busiest and odd ones first; all with --full."""
     shown = 0
     groups = f.groups if not f.snap.full else [Group(group.key, (view,)) for group in f.groups for view in group.views]
-    most = 10 ** 9 if f.snap.full else 13
+    most = 10 ** 9 if f.snap.full else 11
     yield Line('%-11s %-10s %6s %8s  %s' % ('thread', 'states', 'cpu', 'switches', 'name: what it does'))
     for group in groups[:most]:
         shown += len(group.views)
