@@ -9722,21 +9722,6 @@ def sleeps_on_gil(gils, parked, tid, futex, again):
 
 # --- what the stacks say: pure, for the reports
 
-def python_deadlocks(threads):
-    """Cycles of threads that wait for each other, each a list of lock records in order. A cycle is proven if each owner was
-    written down by the runtime, likely if one of them is of a 'value stack'."""
-    edges = dict((row['tid'], row) for thread in threads for row in thread['locks'] if None not in (row['tid'], row['owner_tid']))
-    cycles, done = [], set()
-    for start in sorted(edges):
-        path, tid = [], start
-        while tid in edges and tid not in done and tid not in path:
-            path.append(tid)
-            tid = edges[tid]['owner_tid']
-        if tid in path:
-            cycles.append([edges[tid] for tid in path[path.index(tid):]])
-        done.update(path)
-    return cycles
-
 
 LIBRARY_FILE = re.compile(r'^<frozen |/python3(\.\d+)?t?(/|\.zip)|(^|/)asyncio/\w+\.py$'
                           r'|(^|/)(selectors|threading|queue|socket|ssl|subprocess)\.py$')
@@ -10296,21 +10281,6 @@ def jvm_threads(pid, deadline_s=2.0):
         memory.close()
     report.update(reads=budget - memory.left[0], seconds=round(time.monotonic() - started, 4))
     return report
-
-
-def java_deadlocks(threads):
-    """Cycles of threads that wait for each other, each a list of thread records in order: pure, for the rules."""
-    edges = dict((row['tid'], row) for row in threads if row['owner_tid'] is not None)
-    cycles, done = [], set()
-    for start in sorted(edges):
-        path, tid = [], start
-        while tid in edges and tid not in done and tid not in path:
-            path.append(tid)
-            tid = edges[tid]['owner_tid']
-        if tid in path:
-            cycles.append([edges[tid] for tid in path[path.index(tid):]])
-        done.update(path)
-    return cycles
 
 
 # ROOM LOCKS =================================================================

@@ -288,6 +288,17 @@ def found_pythons():
     return sorted(rows.items())
 
 
+def rings(rows):
+    """The rings of waiters among rows with a tid and an owner_tid, as the rules find them -> [tuple of tids]."""
+    edges = [(row['tid'], row['owner_tid']) for row in rows if None not in (row['tid'], row['owner_tid'])]
+    return [cycle.tids for cycle in procdoc.wait_graph([], edges)[0]]
+
+
+def python_rings(threads):
+    """rings() of the lock records of python_stacks' threads."""
+    return rings([lock for thread in threads for lock in thread['locks']])
+
+
 def library_text():
     """procdoc.py to be given on standard input, without its command line."""
     with open(SCRIPT, encoding='ascii') as file:
@@ -3970,9 +3981,9 @@ class PureTests(Case):
     def test_deadlocks(self):
         def thread(tid, owner):
             return {'tid': tid, 'locks': [{'tid': tid, 'owner_tid': owner}]}
-        cycles = procdoc.python_deadlocks([thread(1, 2), thread(2, 3), thread(3, 1), thread(4, 1), thread(5, None), thread(6, 6)])
-        self.assertEqual([[row['tid'] for row in cycle] for cycle in cycles], [[1, 2, 3], [6]])
-        self.assertEqual(procdoc.python_deadlocks([thread(1, 2), {'tid': 2, 'locks': []}]), [])
+        cycles = python_rings([thread(1, 2), thread(2, 3), thread(3, 1), thread(4, 1), thread(5, None), thread(6, 6)])
+        self.assertEqual([sorted(cycle) for cycle in cycles], [[1, 2, 3], [6]])
+        self.assertEqual(python_rings([thread(1, 2), {'tid': 2, 'locks': []}]), [])
 
     def test_summary(self):
         lib = '/usr/lib/python3.11/'
@@ -4059,7 +4070,7 @@ class LiveTests(Case):
                     found[waiter[0] if waiter else lock['kind']] = (
                         lock['kind'], [n for n in owner if n in ('one', 'two', 'own', 'wants_r', 'joiner')], lock['owner_how'],
                         lock['owner_frame'] and lock['owner_frame'][2])
-            cycles = sorted(sorted(name[row['tid']][-4] for row in cycle) for cycle in procdoc.python_deadlocks(report['threads']))
+            cycles = sorted(sorted(name[tid][-4] for tid in cycle) for cycle in python_rings(report['threads']))
             return report, found, cycles
 
     def common(self, report, found):
@@ -4183,7 +4194,7 @@ class LiveTests(Case):
                 rows = target.look()['threads']
                 self.assertEqual(target.said['pid'], 1)
                 self.assertEqual(sorted(row['tid'] for row in rows), tids_of(target.pid))
-                self.assertEqual(len(procdoc.python_deadlocks(rows)), 3)
+                self.assertEqual(len(python_rings(rows)), 3)
 
     def test_ordinary_user(self):
         if os.geteuid():
@@ -4198,7 +4209,7 @@ class LiveTests(Case):
                     os.setgid(65534)
                     os.setuid(65534)
             with Target('/usr/bin/python3', PYTHON_LOCKS, 'RLock', preexec_fn=drop) as target:
-                code = source + '\nr = python_stacks(%d, %r, 5.0)\nprint([r["error"], len(python_deadlocks(r["threads"]))])\n' % (
+                code = source + '\nr = python_stacks(%d, %r, 5.0)\nedges = [(k["tid"], k["owner_tid"]) for t in r["threads"] for k in t["locks"] if k["owner_tid"]]\nprint([r["error"], len(wait_graph([], edges)[0])])\n' % (
                     target.pid, tids_of(target.pid))
                 out = subprocess.run(nobody + ['/usr/bin/python3', '-IS', '-'], input=code.encode(), stdout=subprocess.PIPE, cwd='/').stdout
                 self.assertEqual(out.decode().strip(), str([expected, 0 if expected else 3]))
@@ -4247,7 +4258,7 @@ class LiveTests(Case):
                 os.unlink(copy)
                 report = target.look()
                 self.assertEqual(report['error'], '')
-                self.assertEqual(len(procdoc.python_deadlocks(report['threads'])), 3)
+                self.assertEqual(len(python_rings(report['threads'])), 3)
 
 
 # JVM ==========================================================================
@@ -4304,10 +4315,10 @@ def row(tid, owner):
 class JavaPure(Case):
 
     def test_cycles(self):
-        self.assertEqual(procdoc.java_deadlocks([]), [])
-        self.assertEqual(procdoc.java_deadlocks([row(1, 2), row(2, None), row(3, 2)]), [])
-        found = procdoc.java_deadlocks([row(9, 1), row(1, 2), row(2, 3), row(3, 1), row(4, 5), row(5, 4)])
-        self.assertEqual([[each['tid'] for each in cycle] for cycle in found], [[1, 2, 3], [4, 5]])
+        self.assertEqual(rings([]), [])
+        self.assertEqual(rings([row(1, 2), row(2, None), row(3, 2)]), [])
+        found = rings([row(9, 1), row(1, 2), row(2, 3), row(3, 1), row(4, 5), row(5, 4)])
+        self.assertEqual([sorted(cycle) for cycle in found], [[1, 2, 3], [4, 5]])
 
     def test_names(self):
         Mapping = collections.namedtuple('Mapping', 'path inode')
@@ -4402,7 +4413,7 @@ class LiveJava(Case):
 
     def edges(self, case, flags='', java=''):
         found, rows = self.ask(self.start(case, flags, java))
-        return rows, dict((name, each['owner']) for name, each in rows.items() if each['owner']), procdoc.java_deadlocks(found['threads'])
+        return rows, dict((name, each['owner']) for name, each in rows.items() if each['owner']), rings(found['threads'])
 
     def test_abba_everywhere(self):
         for java in self.javas:
@@ -4464,7 +4475,7 @@ class LiveJava(Case):
             child = self.start('busy', '', java)
             for _ in range(40):
                 found, rows = self.ask(child)
-                self.assertEqual(procdoc.java_deadlocks(found['threads']), [])
+                self.assertEqual(rings(found['threads']), [])
                 for name, each in rows.items():
                     self.assertFalse(each['owner_tid'] and each['owner_tid'] == each['tid'])
 
