@@ -13847,7 +13847,9 @@ def rule_lock_held(f):
         leader = view.wait.kind in IDLE_KINDS
         kind = groups[0].kind if len(groups) == 1 else '%d locks' % len(groups)
         article = 'a %s' % kind if len(groups) == 1 else kind
-        summary = '%s for %s of %s, which %s.' % (waits_word(max(behind, len(waiters))), article, name_of(view), doing(f, view))
+        summary = '%s for %s of %s, which %s.' % (waits_word(len(waiters)), article, name_of(view), doing(f, view))
+        if behind > len(waiters):           # joiners, and waiters for what the waiters hold: not for this lock
+            summary += ' %d more %s behind them.' % (behind - len(waiters), 'waits' if behind - len(waiters) == 1 else 'wait')
         summary += chain_end(f, view)
         evidence = [row for group in groups[:2] for row in lock_evidence(f, group, steady_waiters(f, group)[:1])]
         inferred = any('value stack' in group.owner_how for group in groups)
