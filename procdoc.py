@@ -56,6 +56,63 @@ from typing import NamedTuple, Optional
 VERSION = '1.0'
 
 
+class Door:
+    """A function or class of the rooms until its first use. Then it is compiled in its own place, and
+    this only passes on the calls of those who took it before."""
+
+    def __init__(self, name, start, end):
+        self.at, self.real = (name, start, end), None
+
+    def opened(self):
+        """What stands behind it."""
+        if self.real is None:
+            name, start, end = self.at
+            run_rooms(start, end)
+            self.real = globals()[name]
+        return self.real
+
+    def __call__(self, *args, **kwargs):
+        return self.opened()(*args, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self.opened(), name)
+
+    def __instancecheck__(self, it):
+        return isinstance(it, self.opened())
+
+
+def run_rooms(start=0, end=None):
+    """Compile and run a part of ROOMS. Its lines get the file's numbers where somebody will see them: numbering takes time."""
+    numbered = start == 0 or os.environ.get('PROCDOC_DEBUG')
+    above = '\n' * (LINES_ABOVE + ROOMS.count('\n', 0, start)) if numbered else ''
+    exec(compile(above + ROOMS[start:end], globals().get('__file__', '<stdin>'), 'exec'), globals())
+
+
+def furnish():
+    """Run what the rooms say at their top level, with a Door in place of each function and class
+    (but exceptions and the decorated)."""
+    heads = re.compile(r'(?:#.*\n|\n)*(?:def (\w+)\(|class (\w+)(?:\(NamedTuple\))?:)')
+    start = 0
+    for gap in re.finditer(r'\n\n\n(?=\S)|\Z', ROOMS):
+        head = heads.match(ROOMS, start)
+        if head:
+            name = head.group(1) or head.group(2)
+            globals()[name] = Door(name, start, gap.end())
+        else:
+            run_rooms(start, gap.end())
+        start = gap.end()
+
+
+# Python compiles the whole of a file before it runs the first line. For one of this size that takes 60 MB
+# and a fifth of a second: too much in a container that is near its limit. So the rooms stand in one string,
+# and a function is compiled when it is first called. It is plain Python all the same: without the line ROOMS =
+# and its twin at the end the file runs as it stands, only heavier, and whoever imports it gets it so.
+# Two rules, which a test holds: two blank lines between whatever stands at the top level, and never three
+# single quotes.
+LINES_ABOVE = sys._getframe().f_lineno
+ROOMS = r'''
+
+
 # ROOM SHAPES ==================================================================
 # The records that every other room passes around, and the two words that read
 # bytes safely. No behaviour but small properties. None means unknown (a Gap says why); '', 0 and () mean looked,
@@ -254,7 +311,7 @@ class Finding(NamedTuple):
 
 # Numbers of system calls, Linux 7.3 (arch/*/syscalls/*.tbl). A bare number is a jump: "335 uretprobe uprobe" gives 335
 # and 336. From 424 on one list serves every architecture; 403 to 423 are the calls with 64-bit time of the 32-bit ones.
-_CALLS_X86_64 = '''
+_CALLS_X86_64 = """
     read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction
     rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield
     mremap msync mincore madvise shmget shmat shmctl dup dup2 pause nanosleep getitimer alarm setitimer
@@ -290,9 +347,9 @@ _CALLS_X86_64 = '''
     finit_module sched_setattr sched_getattr renameat2 seccomp getrandom memfd_create kexec_file_load
     bpf execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc
     pkey_free statx io_pgetevents rseq uretprobe uprobe 447 memfd_secret
-'''
+"""
 
-_CALLS_AARCH64 = '''
+_CALLS_AARCH64 = """
     io_setup io_destroy io_submit io_cancel io_getevents setxattr lsetxattr fsetxattr getxattr lgetxattr
     fgetxattr listxattr llistxattr flistxattr removexattr lremovexattr fremovexattr getcwd
     lookup_dcookie eventfd2 epoll_create1 epoll_ctl epoll_pwait dup dup3 fcntl inotify_init1
@@ -323,9 +380,9 @@ _CALLS_AARCH64 = '''
     sched_setattr sched_getattr renameat2 seccomp getrandom memfd_create bpf execveat userfaultfd
     membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc pkey_free statx
     io_pgetevents rseq kexec_file_load 447 memfd_secret
-'''
+"""
 
-_CALLS_I386 = '''
+_CALLS_I386 = """
     restart_syscall exit fork read write open close waitpid creat link unlink execve chdir time mknod
     chmod lchown break oldstat lseek getpid mount umount setuid getuid stime ptrace alarm oldfstat pause
     utime stty gtty access nice ftime sync kill rename mkdir rmdir dup pipe times prof brk setgid getgid
@@ -366,9 +423,9 @@ _CALLS_I386 = '''
     shutdown userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc
     pkey_free statx arch_prctl io_pgetevents rseq 393 semget semctl shmget shmctl shmat shmdt msgget
     msgsnd msgrcv msgctl 447 memfd_secret
-'''
+"""
 
-_CALLS_ARM = '''
+_CALLS_ARM = """
     restart_syscall exit fork read write open close 8 creat link unlink execve chdir 14 mknod chmod
     lchown 19 lseek getpid mount 23 setuid getuid 26 ptrace 29 pause 33 access nice 36 sync kill rename
     mkdir rmdir dup pipe times 45 brk setgid getgid 49 geteuid getegid acct umount2 54 ioctl fcntl 57
@@ -408,24 +465,24 @@ _CALLS_ARM = '''
     memfd_create bpf execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2
     pkey_mprotect pkey_alloc pkey_free statx rseq io_pgetevents migrate_pages kexec_file_load 983041
     breakpoint cacheflush usr26 usr32 set_tls get_tls
-'''
+"""
 
-_CALLS_X32 = '''
+_CALLS_X32 = """
     512 rt_sigaction rt_sigreturn ioctl readv writev recvfrom sendmsg recvmsg execve ptrace
     rt_sigpending rt_sigtimedwait rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load waitid
     set_robust_list get_robust_list vmsplice move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg
     sendmmsg process_vm_readv process_vm_writev setsockopt getsockopt io_setup io_submit execveat
     preadv2 pwritev2
-'''
+"""
 
-_CALLS_TIME64 = '''
+_CALLS_TIME64 = """
     403 clock_gettime64 clock_settime64 clock_adjtime64 clock_getres_time64 clock_nanosleep_time64
     timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64 utimensat_time64 pselect6_time64
     ppoll_time64 416 io_pgetevents_time64 recvmmsg_time64 mq_timedsend_time64 mq_timedreceive_time64
     semtimedop_time64 rt_sigtimedwait_time64 futex_time64 sched_rr_get_interval_time64
-'''
+"""
 
-_CALLS_NEW = '''
+_CALLS_NEW = """
     424 pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen
     fsconfig fsmount fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise
     epoll_pwait2 mount_setattr quotactl_fd landlock_create_ruleset landlock_add_rule
@@ -433,7 +490,7 @@ _CALLS_NEW = '''
     map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr
     lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat
     open_tree_attr file_getattr file_setattr listns rseq_slice_yield fchroot
-'''
+"""
 
 
 # architecture: the blocks that make up its table. x32 is x86_64 with its own numbers from 512 on.
@@ -509,7 +566,7 @@ def syscall_number(arch, name):
 # differs), how the call waits ('-' when its descriptor, its file or its arguments decide), the arguments as name:type.
 # Types: a key of FLAG_SETS or VALUE_NAMES, or one that _plain_value or _argument names. Only a call's own arguments are
 # listed: the other registers hold what happened to be in them. `skip` is a register that means nothing to a reader.
-SIGNATURES = '''
+SIGNATURES = """
 read,write - fd:fd buf:ptr count:size
 pread64,pwrite64 - fd:fd buf:ptr count:size pos:off
 readv,writev - fd:fd iov:ptr iovcnt:size
@@ -772,7 +829,7 @@ perf_event_open kernel attr:ptr pid:pid cpu:int group_fd:fd flags:hexword
 add_key kernel type:path description:path payload:ptr plen:size keyring:int
 request_key kernel type:path description:path callout_info:path dest_keyring:int
 keyctl kernel operation:int arg2:hexword arg3:hexword arg4:hexword arg5:hexword
-'''
+"""
 
 
 class Signature(NamedTuple):
@@ -2782,7 +2839,7 @@ def mask_value(name, value, query=False):
 # --- by shape
 
 # Each starts with letters of its own, and nothing that must follow a run of unknown length: linear.
-TOKEN_SHAPES = r'''(?<![A-Za-z0-9])(?:
+TOKEN_SHAPES = r"""(?<![A-Za-z0-9])(?:
     (?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,} | gh[pousr]_[A-Za-z0-9]{10,} | github_pat_[A-Za-z0-9_]{10,}
   | gl(?:pat|dt|ft|rt|soat|cbt|ptt|agent|imt|oas)-[A-Za-z0-9_.-]{8,} | GR1348941[A-Za-z0-9_-]{10,}
   | xox[a-z]-[A-Za-z0-9-]{6,} | xapp-[0-9A-Za-z-]{10,} | xkeysib-[a-z0-9-]{10,}
@@ -2796,7 +2853,7 @@ TOKEN_SHAPES = r'''(?<![A-Za-z0-9])(?:
   | sq0(?:atp|csp)-[A-Za-z0-9_-]{16,} | AGE-SECRET-KEY-1[A-Z0-9]{10,} | figd_[A-Za-z0-9_-]{20,} | ntn_[A-Za-z0-9]{30,} | glc_[A-Za-z0-9+/=]{20,}
   | glsa_[A-Za-z0-9_]{20,} | pul-[0-9a-f]{40} | sbp_[0-9a-f]{30,} | CCIPAT_[A-Za-z0-9_]{10,} | [0-9]{8,10}:AA[A-Za-z0-9_-]{30,}
   | eyJ[A-Za-z0-9_=-]{17,}(?:\.[A-Za-z0-9_=-]*)* | eyJ[A-Za-z0-9_-]{3,16}(?:\.[A-Za-z0-9_=-]+)+
-)'''
+)"""
 
 SHAPES = (
     # what must be in the text       what is looked for                                                        what takes its place
@@ -2811,10 +2868,10 @@ SHAPES = (
 # The quoted string that follows is a secret: SQL's words for it, and what an expect script sends.
 SPOKEN_BEFORE = tuple((needles.split(), re.compile('(?i)' + pattern)) for needles, pattern in (
     # what must be in the text, in lower case; what stands before the quote; the quote
-    ('identified', r'''\bidentified\s{1,9}(?:with\s{1,9}\S{1,64}\s{1,9})?(?:by|as)\s{0,9}(?:password\s{0,9})?(\\*['"])'''),
+    ('identified', r"""\bidentified\s{1,9}(?:with\s{1,9}\S{1,64}\s{1,9})?(?:by|as)\s{0,9}(?:password\s{0,9})?(\\*['"])"""),
     ('password', r"""\bpassword(?:\s{1,9}|\s{0,9}\(\s{0,9}|\s{1,9}for\s{1,9}\S{1,128}\s{0,9}=\s{0,9})(\\*')"""),
-    ('pragma', r'''\bpragma\s{1,9}(?:re)?key\s{0,9}=\s{0,9}(\\*['"])'''),
-    ('spawn assword:', r'''\bsend\s{1,9}(?:--?\s{1,9})?(\\*["'])''')))
+    ('pragma', r"""\bpragma\s{1,9}(?:re)?key\s{0,9}=\s{0,9}(\\*['"])"""),
+    ('spawn assword:', r"""\bsend\s{1,9}(?:--?\s{1,9})?(\\*["'])""")))
 
 
 def mask_shapes(text):
@@ -2860,7 +2917,7 @@ def quoted_end(text, start, opener):
 QUOTE_ENDS = dict((quote, re.compile(r'[^%s\\]*(?:\\.[^%s\\]*)*%s' % (quote, quote, quote), re.S)) for quote in '\'"')
 
 # A word with an @: a URL's userinfo, user:password@host, or an e-mail address. A quote or a bar within it is the password's.
-AT_WORD = re.compile(r'''(?<![^\s"'`<>|\0])(?:[^\s"'`<>|\0]|(?<=[A-Za-z0-9!$%*_.~-])["'`<>|](?=[A-Za-z0-9!$%*_.~-]))+''')
+AT_WORD = re.compile(r"""(?<![^\s"'`<>|\0])(?:[^\s"'`<>|\0]|(?<=[A-Za-z0-9!$%*_.~-])["'`<>|](?=[A-Za-z0-9!$%*_.~-]))+""")
 NOT_HOSTS = re.compile(r'sha(?:256|512|1):|(?:jar|aar|war|zip|pom)\b|npm:|[~^]?[0-9]+(?:\.[0-9]+){0,2}(?:[-+][\w.-]*)?\Z|latest\Z|\Z', re.A)
 ADDRESSES = frozenset('mailto sip sips xmpp acct email mail from to cc bcc serviceaccount group member domain npm ssh smtp git principal'.split())
 
@@ -2920,17 +2977,17 @@ def mask_authority(part, scheme):
 # --- by name
 
 # name=value, name: value, "name": "value", \"name\":\"value\", name => value, [name]=value, <name>value, "--name", "value".
-PAIR = re.compile(r'''(?<![A-Za-z0-9_.-])(-{0,2}[A-Za-z_][A-Za-z0-9_.-]*)(\\*["']?\]?)([ \t]{0,4}(?:=>|:=|==|=|:|>|,)[ \t]{0,4})''')
+PAIR = re.compile(r"""(?<![A-Za-z0-9_.-])(-{0,2}[A-Za-z_][A-Za-z0-9_.-]*)(\\*["']?\]?)([ \t]{0,4}(?:=>|:=|==|=|:|>|,)[ \t]{0,4})""")
 SPACED_KEY = re.compile(r'([A-Za-z]{1,20}) \Z').search
-NAMED = re.compile(r'''\\*["']?([A-Za-z_][A-Za-z0-9_.-]{0,80})''').match    # "name": "DB_PASSWORD", "value": "..."
+NAMED = re.compile(r"""\\*["']?([A-Za-z_][A-Za-z0-9_.-]{0,80})""").match    # "name": "DB_PASSWORD", "value": "..."
 VOLUMES = frozenset('secret secrets token tokens creds credentials cookies keys auth session sessions'.split())
-SCRIPT_BEFORE = re.compile(r'''(?:\s-[a-z]*c|\beval)\s+\\*["']\Z''').search
-CONTINUED = re.compile(r'''(?:[^\s"']+[;,]\s+)*[^\s"']*''')                    # Cookie: a=b; c=d
+SCRIPT_BEFORE = re.compile(r"""(?:\s-[a-z]*c|\beval)\s+\\*["']\Z""").search
+CONTINUED = re.compile(r"""(?:[^\s"']+[;,]\s+)*[^\s"']*""")                    # Cookie: a=b; c=d
 # What ends a value without quotes, by the sign before its name; in one argument, where quotes are letters, less does.
 VALUE_ENDS = dict((opener, re.compile(ends)) for opener, ends in (
-    ('&', r'''[&#\s"'<>]|\Z'''), ('?', r'''[&#\s"'<>]|\Z'''), ('#', r'''[&#\s"'<>]|\Z'''), (',', r'''[,\s"']|\Z'''), (';', r'''[;\s"']|\Z'''),
-    ('{', r'''[,\s"'}\]]|\Z'''), ('[', r'''[,\s"'}\]]|\Z'''), ('(', r'''[,\s"')]|\Z'''), ('<', r'''<|\Z'''), (' ', r'''\s|\Z'''),
-    ('"', r'''"|\Z'''), ("'", r"""'|\Z"""), ('line', r'''[\r\n]|\Z'''), ('ado', r''';|\Z'''), ('all', r'''\Z''')))
+    ('&', r"""[&#\s"'<>]|\Z"""), ('?', r"""[&#\s"'<>]|\Z"""), ('#', r"""[&#\s"'<>]|\Z"""), (',', r"""[,\s"']|\Z"""), (';', r"""[;\s"']|\Z"""),
+    ('{', r"""[,\s"'}\]]|\Z"""), ('[', r"""[,\s"'}\]]|\Z"""), ('(', r"""[,\s"')]|\Z"""), ('<', r"""<|\Z"""), (' ', r"""\s|\Z"""),
+    ('"', r'"|\Z'), ("'", r"""'|\Z"""), ('line', r"""[\r\n]|\Z"""), ('ado', r""";|\Z"""), ('all', r"""\Z""")))
 WHOLE_ENDS = dict((opener, re.compile(ends)) for opener, ends in (('&', r'[&#]|\Z'), ('?', r'[&#]|\Z'), (',', r',|\Z'), (';', r';|\Z')))
 SCHEME = re.compile(r'(?i)(?:Bearer|Basic|Digest|Token|Negotiate|NTLM|ApiKey|Key|AWS4-HMAC-SHA256|GenieKey|SharedKey|Splunk|DPoP|OAuth|Hawk|JWT|HMAC)(?=\s|\Z)').match
 ADO = re.compile(r'[A-Za-z][\w .-]{0,64}=[^;\n]*;', re.A).match
@@ -2997,7 +3054,7 @@ def masked_pair(name, match, before, opener, value):
 def value_span(text, match, before, whole, ado):
     """(start, end) of the value after a name: within its quotes or brackets, or up to what can end it there."""
     start = match.end()
-    opener = re.compile(r'''\\*["']''').match(text, start)
+    opener = re.compile(r"""\\*["']""").match(text, start)
     if opener and len(opener.group()) < 20:
         end, closer = quoted_end(text, opener.end(), opener.group())
         after = text[end + len(closer):end + len(closer) + 2]
@@ -3040,7 +3097,7 @@ def shell_end(text, start):
 def bracket_end(text, start):
     """The end of a [list] or {object}; of the text when it never closes."""
     depth = 0
-    for match in re.compile(r'''[\[{]|[\]}]|"(?:[^"\\]|\\.)*"''', re.S).finditer(text, start):
+    for match in re.compile(r"""["](?:[^"\\]|\\.)*["]|[\[{]|[\]}]""", re.S).finditer(text, start):
         depth += {'[': 1, '{': 1, ']': -1, '}': -1}.get(match.group(), 0)
         if depth == 0:
             return match.end()
@@ -3409,7 +3466,7 @@ def mask_words(words, depth):
 
 
 # A shell's pieces: spaces, 'literal', "with \" escapes", an escaped character, a run of others, a quote that never closes.
-PIECE = re.compile(r'''((?:[ \t\r\n\f\v]|\\\r?\n)+)|('[^']*')|("[^"\\]*(?:\\.[^"\\]*)*")|(\\.)|([^\s'"\\]+)|(.)''', re.S)
+PIECE = re.compile(r"""((?:[ \t\r\n\f\v]|\\\r?\n)+)|('[^']*')|("[^"\\]*(?:\\.[^"\\]*)*")|(\\.)|([^\s'"\\]+)|(.)""", re.S)
 
 
 def shell_words(text):
@@ -3453,7 +3510,7 @@ def mask_command(text, depth):
 
 def requoted(raw, new):
     """A masked word in the quotes that it had; without them when it needs none."""
-    if not re.search(r'''[\s"'\\]''', new):
+    if not re.search(r"""[\s"'\\]""", new):
         return new if raw[:1] not in '\'"' or raw[-1:] != raw[:1] else raw[0] + new + raw[0]
     if "'" not in new:
         return "'" + new + "'"
@@ -13488,14 +13545,14 @@ def held_by(links):
 # changed and one unseen.
 
 # What is worse comes first within one severity.
-RANK = {code: rank for rank, code in enumerate('''
+RANK = {code: rank for rank, code in enumerate("""
     ended zombie kernel-thread stopped traced frozen deadlock self-deadlock lock-orphaned cgroup-oom
     lock-held wait-fuse wait-nfs wait-memory wait-disk wait-vfork fd-exhausted accept-queue-full pids-limit wait-kernel
     cpu-throttled cpu-starved zombie-leader lock-suspect wait-file-lock wait-connect wait-socket-write wait-pipe-write
     wait-pipe-read wait-socket-read wait-ipc wait-child wait-event busy-kernel busy-user unread-input
     close-wait-leak fd-leak fd-high memory-limit swapping signal-blocked wait-tty unreaped-children
     deleted-file deleted-exe stale-libs pressure
-    event-loop-idle wait-accept idle-pool wait-io-uring wait-signal wait-sleep healthy'''.split())}
+    event-loop-idle wait-accept idle-pool wait-io-uring wait-signal wait-sleep healthy""".split())}
 SEVERITIES = ('critical', 'warning', 'note')
 
 
@@ -16209,7 +16266,7 @@ def format_explain(entries):
 # waited for. Links are read by tar, with lstat and readlink alone: a dead mount behind a descriptor cannot hang it, ln is
 # not needed, and ten thousand descriptors cost one process. A file that fails leaves a line in meta.json, never an empty file.
 
-CAPTURE_SCRIPT = r'''#!/bin/sh
+CAPTURE_SCRIPT = r"""#!/bin/sh
 # Saves what /proc says of hung processes, for procdoc to diagnose elsewhere. It reads; it writes only to a new folder of its own,
 # which it removes, and signals only its own children. It needs cat, ls, mkdir, rm and tar as busybox has them.
 #     python3 procdoc.py capture-script | kubectl exec -i POD -- sh -s PID [PID...] > snap.tar
@@ -16340,7 +16397,7 @@ main() {
     [ -z "$full" ] || exit 4
 }
 main "$@"; exit
-'''
+"""
 
 
 # ROOM RECOVER ===============================================================
@@ -16724,7 +16781,7 @@ def terminal_progress(stream):
 # The command line: one cmd_* per command. To add one: the function, its row in
 # COMMANDS, its lines in the docstring at the top, the README and HELP.
 
-HELP = '''usage: procdoc.py [PID | NAME | COMMAND ...] [options]
+HELP = """usage: procdoc.py [PID | NAME | COMMAND ...] [options]
 
   procdoc.py 45678                        diagnose one process
   procdoc.py payment                      by name: comm, or a part of the command line
@@ -16756,7 +16813,7 @@ options:
 
 exit status: 0 nothing wrong found; 1 a warning or critical finding; 2 wrong call;
 3 no such process, or it ended too soon; 4 nothing readable, or an unusable snapshot
-'''
+"""
 
 OK, FOUND, USAGE, NO_PROCESS, UNREADABLE = 0, 1, 2, 3, 4
 
@@ -17420,6 +17477,10 @@ def open_standard_streams():
     if sys.stderr is None:
         sys.stderr = open(os.devnull, 'w')
 
+
+'''
+if 'ROOMS' in globals():
+    furnish() if __name__ == '__main__' else run_rooms()
 
 if __name__ == '__main__':
     sys.exit(main())
