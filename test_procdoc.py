@@ -3462,6 +3462,26 @@ class Blocking(Case):
         self.assertLess(time.time() - begun, 0.15, 'one timeout for one lock')
         self.assertEqual(reader.timeouts, 1)
 
+    def test_together(self):
+        """Many processes in one question; the one of them that blocks costs only itself."""
+        paths = ['proc/%d/stat' % pid for pid in range(200)]
+        tree = self.Tree(['proc/130/stat'], {path: path.encode() for path in paths if path != 'proc/7/stat'})
+        self.addCleanup(tree.close)
+        reader = procdoc.Reader(tree, 0.4)
+        self.addCleanup(reader.close)
+        reader.record = {}
+        asked, ask = [], reader._ask_child
+        reader._ask_child = lambda *question: asked.append(question[0][0]) or ask(*question)
+        self.assertEqual(reader.together('read', paths[:100]), [None if path == 'proc/7/stat' else path.encode() for path in paths[:100]])
+        self.assertEqual((asked, reader.gaps), (['each', 'each'], {'proc/7/stat': 'ENOENT'}))
+        found = reader.together('read', paths[100:], limit_s=0.2)
+        self.assertEqual(found, [None if path == 'proc/130/stat' else path.encode() for path in paths[100:]])
+        self.assertEqual(reader.gaps['proc/130/stat'], 'TIMEOUT')
+        self.assertEqual(len(reader.record), 198)
+        del asked[:]
+        found = reader.together('read', paths[100:], share=100, limit_s=0.05)
+        self.assertEqual((found[30], found[31], asked), (None, b'proc/131/stat', ['each']), 'whoever blocked once is not asked again')
+
     def test_twice_the_timeout_at_most(self):
         stuck = ['proc/%d/cmdline' % pid for pid in range(10)]
         tree = self.Tree(stuck, dict.fromkeys(stuck, b''))
@@ -4015,6 +4035,26 @@ class MemoryTests(Case):
         rows = procdoc.memory_words(os.getpid(), [(at, 15), (0, 8), (at, 9000), ((1 << 64) - 8, 8), (at, 0), (at, 1 << 40), (1 << 70, 4)])
         self.assertEqual([data and data[:5] for _, data in rows], [b'words', None, b'words', None, None, None, None])
         self.assertEqual(len(rows[2][1]), 9000)
+
+    def test_mappings_of_some_addresses(self):
+        data = b''.join(b'%x-%x rw-p 00000000 00:00 0%s\n' % (at, at + 0x2000, b'   [heap]' if at == 0x50000 else b'') for at in range(0x10000, 0x90000, 0x4000))
+        everything = procdoc.parse_maps(data)
+        for address, length in ((0x10000, 8), (0xfff8, 8), (0x13ffc, 8), (0x14000, 0x6000), (0x8dff8, 8), (0x90000, 8), (0, 8), (0x11ffc, 8), (0x50ff0, 0x1020)):
+            found = procdoc.mappings_of(data, [(address, length)])
+            for page in range(address & -4096, address + length, 4096):
+                self.assertEqual([row for row in everything if row.start <= page < row.end], [row for row in found if row.start <= page < row.end], hex(address))
+            self.assertLessEqual(len(found), 3)
+        self.assertEqual(len(procdoc.mappings_of(data, [(0x10000, 8), (0x14000, 8), (0x10008, 8)])), 2)
+        for junk in (b'', b'\n\n', b'-', b'zz-yy\n', b'1000\n2000-', data[:100]):
+            procdoc.mappings_of(junk, [(0x1000, 8)])
+
+    def test_words_twice(self):
+        import ctypes
+        buffer = ctypes.create_string_buffer(b'words of memory', 9000)
+        at = ctypes.addressof(buffer)
+        first, second = procdoc.memory_words_twice(os.getpid(), [(at, 15), (at + 8992, 8), (0, 8)])
+        self.assertEqual(first, [(at, b'words of memory'), (at + 8992, b'\0' * 8), (0, None)])
+        self.assertEqual(first, second)
 
     def test_no_process(self):
         self.assertEqual(procdoc.memory_words(1 << 30, [(4096, 8)]), [(4096, None)])
@@ -8366,7 +8406,7 @@ class House(Case):
         for node in self.module.body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 top.update(alias.name for alias in node.names) if isinstance(node, ast.Import) else top.add(node.module)
-        self.assertTrue(top <= {'collections', 'errno', 'os', 're', 'struct', 'sys', 'time', 'typing'}, top)
+        self.assertTrue(top <= {'collections', 'errno', 'operator', 'os', 're', 'struct', 'sys', 'time', 'typing'}, top)
 
     def test_oldest_and_newest_python_compile_it(self):
         code = 'import sys; compile(open(sys.argv[1], encoding="ascii").read(), sys.argv[1], "exec")'
@@ -8428,6 +8468,19 @@ class House(Case):
         for name in procdoc.COMMANDS:
             self.assertIn(name, procdoc.HELP)
             self.assertIn(name, procdoc.__doc__)
+
+    def test_a_report_takes_little_memory(self):
+        """It must fit into a container that is near its limit: a third of what compiling the whole file takes."""
+        code = 'import os, sys; pid = os.fork(); pid or os.execv(sys.executable, [sys.executable] + sys.argv[1:]); sys.stderr.write(str(os.wait4(pid, 0)[2].ru_maxrss))'
+
+        def peak_kB(*words):
+            # a small process in between: the largest RSS of whoever is started from here begins with ours
+            return int(subprocess.run([sys.executable, '-c', code] + list(words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=HERE).stderr)
+        child = subprocess.Popen(['sleep', '60'])
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        small = peak_kB(SCRIPT, str(child.pid), '--seconds', '0')
+        self.assertLess(small * 2.5, peak_kB('-B', '-c', 'import procdoc'))
 
     def test_start_up(self):
         """Not slower than twice what argparse, json and re alone take: here with a generous bound, as the machine may be busy."""
