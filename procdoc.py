@@ -6508,18 +6508,33 @@ def high_pressure(pressure, rows=PRESSURE_ROWS):
 
 
 def rule_pressure(facts, signs, host=None):
-    """Time in which all tasks that could work stood still for memory or I/O (PSI). It says that there is a shortage, not whose fault it is."""
-    where = [(v['pressure'], 'the group %s' % safe(v['path']), v['source'] + '/%s.pressure') for v in facts['pressure'][:1]]
-    where += [(host['pressure'], 'the host', 'pressure/%s')] if (host or {}).get('pressure') else []
-    for pressure, name, source in where:
+    """Time in which all tasks that could work stood still for memory or I/O (PSI). It says that there is a shortage, not whose fault it
+    is. On an idle host one stalled task of another container makes it 100 %: of the whole host it is a warning only where
+    this process has stalled too (a thread seen in D, or a page that had to be brought from a disk)."""
+    of_host = (host or {}).get('pressure') or {}
+    where = [(v['pressure'], 'the group %s' % safe(v['path']), v['source'] + '/%s.pressure', whose_pressure(v, of_host)) for v in facts['pressure'][:1]]
+    where += [(of_host, 'the host', 'pressure/%s', 'host')] if of_host else []
+    for pressure, name, source, whose in where:
         high = high_pressure(pressure)
         if high:
+            stalled = signs.get('stalled') or signs.get('majflt')
             words = ', '.join('%s %.0f %%' % (resource, average) for resource, _, average, _ in high)
             evidence = [Evidence('%s avg10 %.1f %%%s' % (kind, average, '' if watch is None else ', over the watch %.1f %%' % watch),
                                  source_name(source % resource)) for resource, kind, average, watch in high]
-            return [Finding('pressure', 'warning', 'possible', 'on %s all tasks together stood still for lack of %s of the last 10 s' % (name, words), evidence,
+            if whose == 'host' and not stalled:
+                evidence.append(Evidence('this process shows no sign of it: no thread seen in D, no page brought from a disk', 'task/*/stat'))
+            return [Finding('pressure', 'warning' if whose == 'group' or stalled else 'note', 'possible',
+                            'on %s all tasks together stood still for lack of %s of the last 10 s' % (name, words), evidence,
                             ['python3 procdoc.py system'], [], [])]
     return []
+
+
+def whose_pressure(level, of_host):
+    """'group', or 'host' where the level is the root: its figures are the host's. In a control group namespace the
+    container's own group is called / too."""
+    def figures(pressure):
+        return [round((pressure.get(name) or {}).get('full_avg10') or 0.0) for name in ('memory', 'io')]
+    return 'host' if level['path'] in ('/', '') and figures(level['pressure']) == figures(of_host) else 'group'
 
 
 CGROUP_RULES = (rule_frozen, rule_cgroup_oom, rule_cpu_throttled, rule_cpu_starved, rule_pids_limit, rule_memory_limit, rule_swapping,
@@ -14997,7 +15012,7 @@ def signs_of(f):
             'wchans': {view.tid: view.thread.wchan for view in f.living},
             'stacks': {view.tid: view.thread.stack for view in f.living if view.thread.stack},
             'policy': snap.stat.policy, 'nice': snap.stat.nice,
-            'majflt': sum(view.majflt or 0 for view in f.views) if f.watched_s else None,
+            'majflt': sum(view.majflt or 0 for view in f.views) if f.watched_s else None, 'stalled': any('D' in view.strip for view in f.living),
             'VmSwap_kB': status_number(snap.status, 'VmSwap')}
 
 

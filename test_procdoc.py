@@ -2737,11 +2737,26 @@ class Pids(Case):
 
 
 class Pressure(Case):
+    def test_own_group_or_the_host(self):
+        def level(path, full):
+            return {'path': path, 'pressure': {'memory': {'full_avg10': full}}, 'source': 'sys/fs/cgroup'}
+        host = {'memory': {'full_avg10': 30.2}}
+        for path, full, whose in (('/', 30.0, 'host'), ('/', 55.0, 'group'), ('/kubepods/x', 30.0, 'group'), ('', 30.4, 'host')):
+            self.assertEqual(procdoc.whose_pressure(level(path, full), host), whose, (path, full))
+        facts = {'pressure': [level('/', 30.0)]}
+        self.assertEqual(codes(procdoc.rule_pressure(facts, {}, {'pressure': host})), [('pressure', 'note', 'possible')])
+        facts = {'pressure': [level('/kubepods/x', 30.0)]}
+        self.assertEqual(codes(procdoc.rule_pressure(facts, {}, {'pressure': host})), [('pressure', 'warning', 'possible')])
+
     def test_thresholds(self):
         def psi(full):
             return {'memory': {'full_avg10': full, 'full_watch_pct': None}}
         f = facts_of(group(2, [('/', {})]))
-        self.assertEqual(codes(procdoc.rule_pressure(f, {}, {'pressure': psi(30.0)})), [('pressure', 'warning', 'possible')])
+        self.assertEqual(codes(procdoc.rule_pressure(f, {'majflt': 3}, {'pressure': psi(30.0)})), [('pressure', 'warning', 'possible')])
+        self.assertEqual(codes(procdoc.rule_pressure(f, {'stalled': True}, {'pressure': psi(30.0)})), [('pressure', 'warning', 'possible')])
+        found = procdoc.rule_pressure(f, {'majflt': 0}, {'pressure': psi(30.0)})
+        self.assertEqual(codes(found), [('pressure', 'note', 'possible')], 'another container may be the one that stalls')
+        self.assertIn('no sign of it', found[0].evidence[-1].text)
         self.assertEqual(procdoc.rule_pressure(f, {}, {'pressure': psi(2.0)}), [])
         self.assertEqual(procdoc.rule_pressure(f, {}, {'pressure': {'memory': {'full_avg10': 30.0, 'full_watch_pct': 0.0}}}), [])
         self.assertEqual(procdoc.rule_pressure(f, {}, {'pressure': {'cpu': {'some_avg10': 100.0, 'full_avg10': 100.0}}}), [])
