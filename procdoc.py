@@ -93,15 +93,14 @@ def furnish():
     """Run what the rooms say at their top level, with a Door in place of each function and class
     (but exceptions and the decorated)."""
     heads = re.compile(r'(?:#.*\n|\n)*(?:def (\w+)\(|class (\w+)(?:\(NamedTuple\))?:)')
-    start = 0
-    for gap in re.finditer(r'\n\n\n(?=\S)|\Z', ROOMS):
+    starts = [0] + [gap.end() for gap in re.finditer(r'\n\n\n(?=\S)', ROOMS)]
+    for start, end in zip(starts, starts[1:] + [len(ROOMS)]):
         head = heads.match(ROOMS, start)
         if head:
             name = head.group(1) or head.group(2)
-            globals()[name] = Door(name, start, gap.end())
+            globals()[name] = Door(name, start, end)
         else:
-            run_rooms(start, gap.end())
-        start = gap.end()
+            run_rooms(start, end)
 
 
 # Python compiles the whole of a file before it runs the first line. For one of this size that takes 60 MB
