@@ -8030,6 +8030,7 @@ class Reader:
         self.look_ms, self.prefix = 0, ''
         self.record = None
         self.probed = set()
+        self.masked = {}
         self.meta = {} if self.live else self._load_meta()
         self.known_gaps = {} if self.live else self._load_gaps()
 
@@ -8183,7 +8184,13 @@ class Reader:
             return data
         if path == 'proc/cmdline':
             return redact_text(text(data)).encode('utf-8', 'surrogateescape')
-        return redact_cmdline(data) if name == 'cmdline' else redact_environ(data)
+        if name == 'environ':
+            return redact_environ(data)
+        if data not in self.masked:             # the workers of a service are all called the same
+            if len(self.masked) > 200:
+                self.masked.clear()
+            self.masked[data] = redact_cmdline(data)
+        return self.masked[data]
 
     def _get(self, op, path, *rest):
         path_now = self.prefix + path if not self.live else path
@@ -17386,15 +17393,24 @@ def soft_limit(data):
 
 def scan_threads(reader, found):
     """What the threads wait in, of as many processes as the bound allows -> {pid: [Thread]}."""
-    left, threads = SCAN_THREADS, {}
+    left, wanted, threads = SCAN_THREADS, [], {}
     for pid, row in found.items():
         count = row['stat'].num_threads or 1
         if row['stat'].is_kernel_thread or row['stat'].state in 'ZX' or left < count:
             continue
         tids = (reader.pids('proc/%d/task' % pid) or [pid])[:SCAN_OF_ONE]
         left -= len(tids)
-        rows = [read_thread(reader, 'proc/%d' % pid, tid, full_status=False) for tid in tids]
-        threads[pid] = [thread for thread in rows if thread is not None]
+        threads[pid] = []
+        wanted += [(pid, tid) for tid in tids]
+    names = ('stat', 'schedstat', 'wchan', 'syscall')
+    for start in range(0, len(wanted), 100):
+        some = wanted[start:start + 100]
+        datas = reader.together('read', ['proc/%d/task/%d/%s' % (pid, tid, name) for pid, tid in some for name in names], share=400)
+        for at, (pid, tid) in enumerate(some):
+            stat, *others = datas[at * len(names):at * len(names) + len(names)]
+            thread = thread_of(tid, stat, None, *others)
+            if thread is not None:
+                threads[pid].append(thread)
     return threads
 
 
@@ -17480,9 +17496,8 @@ def scan(reader, seconds, progress=None):
     children = {}
     for pid, row in found.items():
         children.setdefault(row['stat'].ppid, []).append((pid, row['stat'].state))
-    rows = []
+    rows, states = [], {tid: look.state for tid, look in later.items() if look is not None}
     for pid, row in found.items():
-        states = {tid: look.state for tid, look in later.items() if look is not None}
         flags = scan_flags(pid, row, states, threads.get(pid, ()), arch, children, watched)
         if row.get('cgroup') in held_back:
             flags.append(('warning', 'cpu-throttled', 'its CPU quota holds it back'))
