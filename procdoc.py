@@ -11139,10 +11139,8 @@ def place_of(addr, mappings, stacks):
     below = mappings[mappings.index(mapping) - 1] if mapping is not mappings[0] else None
     if below is not None and below.end == mapping.start and below.path.startswith("/") and "s" not in below.perms:
         return "%s+%#x (.bss)" % (below.path, addr - image_base(below, mappings))
-    owners = [tid for tid, sp in stacks.items() if mapping.start <= sp < mapping.end]
-    if len(owners) == 1:
-        return "stack of thread %d" % owners[0]
-    return "thread stacks" if owners else "anonymous memory"
+    owners = [(addr - sp, tid) for tid, sp in stacks.items() if mapping.start <= sp <= addr]         # below its SP a stack holds nothing
+    return "stack of thread %d" % min(owners)[1] if owners else "anonymous memory"
 
 
 def image_base(mapping, mappings):
@@ -12300,14 +12298,21 @@ def wanted_words(threads, arch, bits):
     return sorted(wanted.items())[:8192]
 
 
-def read_words(reader, key, pid, wanted):
-    """{address: bytes} of the target's memory; None where nothing may be read."""
+def read_twice(reader, pid, key, wanted):
+    """Two reads of words of the target's memory, one after the other -> two {address: bytes}, None where nothing may be read."""
     if not wanted:
-        return {}
-    rows = reader.ask(key, 'memory_words', pid, wanted, lock='mm:%d' % pid)
-    if rows is None:
-        return None
-    return {address: data for address, data in rows if data is not None}
+        return {}, {}
+    if reader.live:                         # in one question: the mappings are read and searched once
+        both = reader.ask(key, 'memory_words_twice', pid, wanted, lock='mm:%d' % pid) or (None, None)
+        reader.answers[key], reader.answers['last_' + key] = both
+    looks = [reader.ask(name, 'memory_words', pid, wanted, lock='mm:%d' % pid) for name in (key, 'last_' + key)]
+    return tuple(None if rows is None else {address: data for address, data in rows if data is not None} for rows in looks)
+
+
+def futex_calls(threads, arch):
+    """The FutexWait records of the threads that sleep in a futex."""
+    waits = [futex_call(arch, tid, thread.syscall, call_name(arch, thread.syscall)) for tid, thread in threads.items()]
+    return [wait for wait in waits if wait is not None]
 
 
 # --- the chain across processes
@@ -12645,12 +12650,12 @@ def read_mind(reader, pid, s):
     bits = process_bits(None, None, s['threads'])
     s['bits'] = bits
     arch = call_arch(s['arch'], bits)
-    words = wanted_words(s['threads'], arch, bits)
-    if reader.live and words:               # both in one question: the mappings are read and parsed once
-        both = reader.ask('words', 'memory_words_twice', pid, words, lock='mm:%d' % pid) or (None, None)
-        reader.answers['words'], reader.answers['last_words'] = both
-    s['words'] = read_words(reader, 'words', pid, words)
-    s['last_words'] = read_words(reader, 'last_words', pid, words)
+    s['words'], s['last_words'] = read_twice(reader, pid, 'words', wanted_words(s['threads'], arch, bits))
+    pointed = more_words(futex_calls(s['threads'], arch), s['words'] or {})
+    if pointed:
+        for words, more in zip((s['words'], s['last_words']), read_twice(reader, pid, 'more_words', pointed)):
+            if words is not None:
+                words.update(more or {})
     s['awake'] = read_awake(reader, pid, s['threads'], arch)
     follow_chain(reader, pid, s, arch)
 
@@ -12721,8 +12726,7 @@ def follow_chain(reader, pid, s, arch, most=32, depth=6):
 
 def find_owners(reader, pid, s, arch):
     """Lock owners that are no thread of this process: whose threads are they?"""
-    waits = [futex_call(arch, tid, thread.syscall, call_name(arch, thread.syscall)) for tid, thread in s['threads'].items()]
-    waits = [wait for wait in waits if wait is not None]
+    waits = futex_calls(s['threads'], arch)
     s['tid_pids'] = {}
     if not waits or not s['words']:
         return

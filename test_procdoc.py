@@ -4788,8 +4788,10 @@ class OtherObjects(Case):
         exe = [procdoc.Mapping(0x1000, 0x2000, "r-xp", 0, "fe:00", 9, "/bin/svc"), procdoc.Mapping(0x2000, 0x3000, "rw-p", 0x1000, "fe:00", 9, "/bin/svc"),
                procdoc.Mapping(0x3000, 0x4000, "rw-p", 0, "00:00", 0, ""), procdoc.Mapping(0x6000, 0x7000, "rw-p", 0, "00:00", 0, "[heap]"),
                procdoc.Mapping(0x8000, 0x9000, "rw-p", 0, "00:00", 0, "")]
-        words = [procdoc.place_of(a, exe, {7: 0x8800}) for a in (0x2010, 0x3010, 0x6000, 0x8001, 0x5000, 0x9000)]
+        words = [procdoc.place_of(a, exe, {7: 0x8800}) for a in (0x2010, 0x3010, 0x6000, 0x8801, 0x5000, 0x9000)]
         self.assertEqual(words, ["/bin/svc+0x1010", "/bin/svc+0x2010 (.bss)", "heap", "stack of thread 7", "", ""])
+        self.assertEqual(procdoc.place_of(0x8001, exe, {7: 0x8800}), "anonymous memory", "what lies below its SP is no stack")
+        self.assertEqual(procdoc.place_of(0x8c00, exe, {7: 0x8200, 8: 0x8800, 9: 0x8d00}), "stack of thread 8")
 
 
 class Graph(Case):
@@ -6863,6 +6865,9 @@ static void *hold_a(void *x) { pthread_mutex_lock(&a); if (read(quiet[0], &x, 1)
 static void *hold_b(void *x) { pthread_mutex_lock(&b); usleep(100000); pthread_mutex_lock(&a); return x; }
 static void *want_a(void *x) { usleep(200000); pthread_mutex_lock(&a); return x; }
 static void *want_b(void *x) { usleep(300000); pthread_mutex_lock(&b); return x; }
+static FILE *log_file;
+static void *hold_log(void *x) { flockfile(log_file); if (read(quiet[0], &x, 1) < 0) return x; return x; }
+static void *want_log(void *x) { fputs("x\n", log_file); return x; }
 static void *leave(void *x) { pthread_mutex_lock(&a); return x; }
 static void *park(void *x) { pthread_mutex_lock(&c); while (1) pthread_cond_wait(&never, &c); return x; }
 static void go(void *(*f)(void *), int n) { pthread_t t; while (n--) pthread_create(&t, 0, f, 0); }
@@ -6875,6 +6880,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(mode, "chain")) { go(hold_a, 1); usleep(100000); go(hold_b, 1); go(want_b, 5); }
     else if (!strcmp(mode, "orphan")) { pthread_t t; pthread_create(&t, 0, leave, 0); pthread_join(t, 0); go(want_a, 3); }
     else if (!strcmp(mode, "pool")) go(park, 20);
+    else if (!strcmp(mode, "stdio")) { log_file = fopen("/dev/null", "w"); go(hold_log, 1); usleep(100000); go(want_log, 5); }
     usleep(600000);
     ready(argv[2]);
     if (!strcmp(mode, "self")) { pthread_mutex_lock(&a); pthread_mutex_lock(&a); }
@@ -7163,7 +7169,7 @@ class LiveC(Hung):
         if result.returncode:
             shutil.rmtree(cls.dir)
             raise unittest.SkipTest('the C compiler cannot build it: %s' % result.stderr.decode('ascii', 'replace')[:200])
-        cls.children = {mode: Hang([cls.program, mode]) for mode in 'abba held chain orphan pool self forked event vfork traced'.split()}
+        cls.children = {mode: Hang([cls.program, mode]) for mode in 'abba held chain orphan pool self forked event vfork traced stdio'.split()}
         cls.pids = {mode: child.said() for mode, child in cls.children.items()}
         for mode in ('forked', 'traced'):
             cls.pids[mode] = cls.children[mode].said()
@@ -7197,6 +7203,14 @@ class LiveC(Hung):
         names = {thread['tid']: (thread['syscall'] or {}).get('name') for thread in report['threads']}
         self.assertEqual(names[holder], 'read')
         self.assertEqual(sorted(names.values(), key=str), ['futex'] * 5 + ['pause' if 'pause' in names.values() else 'ppoll', 'read'])
+
+    def test_stdio_lock(self):
+        """The lock of a FILE names no tid but a thread's descriptor, which a second batch of words brings."""
+        self.owner_known()
+        report = self.hung('lock-held', self.pids['stdio'], says=('5 threads', 'stdio lock'))
+        self.assertEqual(report['verdict']['confidence'], 'proven')
+        names = {thread['tid']: (thread['syscall'] or {}).get('name') for thread in report['threads']}
+        self.assertEqual(names[report['verdict']['tids'][0]], 'read')
 
     def test_chain(self):
         self.owner_known()
