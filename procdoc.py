@@ -10980,9 +10980,42 @@ def low_level_lock(wait, words):
     return None
 
 
+def rust_rwlock(wait, words):
+    """Rust's std::sync::RwLock: all 30 bits of the readers' count are a writer, bit 30 is for readers that wait and bit 31 for writers
+    that do. All 32 bits are a parked thread of Rust."""
+    if wait.cmd == FUTEX_WAIT_BITSET and wait.private and wait.val in (0x7fffffff, 0xbfffffff) and wait.val == words.u32(wait.uaddr):
+        return Claim("rwlock (write-held)", None, "", False, "Rust does not record the writer")
+    return None
+
+
+def cxx_guard(wait, words):
+    """libstdc++'s guard of a function's static variable: 0x100 says that its initialiser runs, 0x10000 that somebody waits."""
+    if wait.cmd == FUTEX_WAIT and not wait.private and wait.val == 0x10100 == words.u32(wait.uaddr):
+        return Claim("static initialisation", None, "", False, "another thread runs it, in C++; which is not recorded")
+    return None
+
+
+def cxx_future(wait, words):
+    """libstdc++'s std::future: not ready (0), bit 31 for somebody waits, not private. musl's semaphore is private."""
+    if wait.cmd in (FUTEX_WAIT, FUTEX_WAIT_BITSET) and not wait.private and wait.val == 0x80000000 == words.u32(wait.uaddr):
+        return Claim("std::future", None, "", False, "its promise was not kept yet; whose that is, is not recorded")
+    return None
+
+
+def once(waits, words):
+    """pthread_once and std::call_once while the initialiser runs: glibc's word is 1, and 4 more after each fork; musl's is 3. One waiter
+    alone may be anything with a 1 (parking_lot's parked threads, in Rust); several threads on one such word are not."""
+    values = {wait.val for wait in waits} | {words.u32(waits[0].uaddr)}
+    if len(waits) < 2 or len(values) > 1 or not values & {1, 3, 5, 9}:
+        return None
+    if any(wait.cmd != FUTEX_WAIT or not wait.private or wait.timeout_ptr for wait in waits):
+        return None
+    return Claim("pthread_once", None, "", False, "if it is one, another thread runs its initialiser; which is not recorded")
+
+
 # In order: the objects that record an owner and are hardest to mistake come first.
 RECOGNISERS = (pi_mutex, glibc_robust, glibc_mutex, glibc_join, glibc_joinstate, musl_join, musl_mutex, musl_file, glibc_rwlock, musl_rwlock,
-               glibc_barrier, glibc_cond, glibc_semaphore, musl_semaphore, glibc_stdio, low_level_lock)
+               glibc_barrier, glibc_cond, glibc_semaphore, musl_semaphore, glibc_stdio, rust_rwlock, cxx_guard, cxx_future, low_level_lock)
 NOTHING_KNOWN = Claim("unknown futex", None, "", False, "")
 
 
@@ -10995,7 +11028,7 @@ def recognise(waits, words):
             claim = recogniser(kinds[key], words)
             if claim:
                 return claim
-    return NOTHING_KNOWN
+    return once(waits, words) or NOTHING_KNOWN
 
 
 # -- judging
@@ -14236,7 +14269,9 @@ def suspect_summary(f, rows, everyone, blamed):
     """Who waits for how many locks, and who may hold them."""
     call = rows[0][0][0].wait.call
     word = ' (futex %#x)' % call.args[0] if call is not None and call.args else ''
-    what = ('one lock%s' % word if rows[0][1] is not None else 'a futex') if len(rows) == 1 else '%d different locks' % len(rows)
+    kind = rows[0][1].kind if rows[0][1] is not None else ''
+    what = {'static initialisation': 'one static variable of C++ to be initialised', 'pthread_once': 'one thing to be initialised (pthread_once)'}.get(kind, 'one lock')
+    what = (what + word if kind else 'a futex') if len(rows) == 1 else '%d different locks' % len(rows)
     start = '%s for %s' % (waits_word(len(everyone)), what)
     if len(blamed) == 1:
         return start + '; only %s is elsewhere and %s it: it %s.%s' % (
@@ -14283,8 +14318,12 @@ def suspect_confidence(f, group, waiters):
         return 'likely' if group.kind in ('threading.Lock', 'threading.RLock', 'import lock') else None
     if f.runtime.name in ('jvm', 'node', 'go', 'dotnet'):
         return None
-    if group.kind in ('condition', 'barrier') or group.kind.startswith('condition'):
+    if group.kind in ('barrier', 'std::future') or group.kind.startswith('condition'):
         return None
+    if group.kind == 'static initialisation':
+        return 'likely'
+    if group.kind == 'pthread_once':
+        return 'possible'
     if group.kind == 'semaphore' or wait.cmd in (0, 9) and wait.val == 0 and wait.realtime:
         return python_semaphore(f, waiters)
     if any(word in group.kind for word in ('mutex', 'rwlock', 'stdio')):

@@ -4784,6 +4784,24 @@ class OtherObjects(Case):
         self.assertEqual(judged([wait()], struct.pack("<4I", 2, 0, 0, 0)).kind, "low-level lock")
         self.assertEqual(judged([wait()], struct.pack("<4I", 2, 0, 0, 0), stacks={101: BASE - 64}).kind, "unknown futex")
 
+    def test_initialisers_and_rust(self):
+        """What C++ and Rust wait on records nobody, but says what it is; a value more or less, and it is nothing known."""
+        for op, val, kind in ((0, 0x10100, "static initialisation"), (0x80, 0x10100, "unknown futex"), (0, 0x100, "unknown futex"),
+                              (0, 0x80000000, "std::future"), (0x80, 0x80000000, "unknown futex"), (0x189, 0x80000000, "unknown futex"),
+                              (0x89, 0x7fffffff, "rwlock (write-held)"), (0x89, 0xbfffffff, "rwlock (write-held)"), (0x89, 0xffffffff, "unknown futex"),
+                              (0x80, 0x7fffffff, "unknown futex")):
+            group = judged([wait(op=op, val=val)], struct.pack("<I", val).ljust(64, b"\0"))
+            self.assertEqual((group.kind, group.owner_tid), (kind, None), (op, hex(val)))
+            self.assertNotEqual(judged([wait(op=op, val=val)], struct.pack("<I", val ^ 7).ljust(64, b"\0")).kind, "static initialisation")
+
+    def test_once(self):
+        def kind(count, word, **more):
+            return judged([wait(tid=101 + n, **dict({'op': 0x80, 'val': 1}, **more)) for n in range(count)], struct.pack("<I", word).ljust(64, b"\0")).kind
+        self.assertEqual(kind(2, 1), "pthread_once")
+        self.assertEqual(kind(3, 3, val=3), "pthread_once", "musl's")
+        for count, word, more in ((1, 1, {}), (2, 3, {}), (2, 7, {'val': 7}), (2, 1, {'timeout': 0x7000}), (2, 1, {'op': 0x89}), (2, 1, {'op': 0})):
+            self.assertEqual(kind(count, word, **more), "unknown futex", (count, word, more))
+
     def test_places(self):
         exe = [procdoc.Mapping(0x1000, 0x2000, "r-xp", 0, "fe:00", 9, "/bin/svc"), procdoc.Mapping(0x2000, 0x3000, "rw-p", 0x1000, "fe:00", 9, "/bin/svc"),
                procdoc.Mapping(0x3000, 0x4000, "rw-p", 0, "00:00", 0, ""), procdoc.Mapping(0x6000, 0x7000, "rw-p", 0, "00:00", 0, "[heap]"),
@@ -5263,6 +5281,18 @@ class Rules(Case):
         self.silent('lock-suspect', self.pile(PARKED, hot=False))
         only_wchan = self.pile(None, words=None, last_words=None, gaps={'proc/100/syscall': 'EPERM'})
         self.fires('lock-suspect', only_wchan, confidence='possible')
+
+    def test_initialisers(self):
+        """Threads that wait for an initialiser of C++ or pthread_once; a std::future is an ordinary wait."""
+        def pile(op, val, count=3):
+            pieces = memory(struct.pack('<I', val).ljust(64, b'\0'))
+            waiters = [th(101 + n, ('futex', BASE, op, val)) for n in range(count)]
+            return snapshot(th(call=READ3), *waiters, words=pieces, last_words=pieces, maps=[ANON], fds=fds_of(f3='/dev/pts/0'))
+        self.fires('lock-suspect', pile(0, 0x10100), confidence='likely', says=('static variable', 'thread 100', 'not recorded'))
+        self.fires('lock-suspect', pile(0x80, 1), confidence='possible', says='pthread_once')
+        self.silent('lock-suspect', pile(0x80, 1, count=1))
+        self.silent('lock-suspect', pile(0, 0x80000000))
+        self.fires('lock-suspect', pile(0x89, 0x7fffffff), says='Rust')
 
     def test_idle_pool(self):
         self.fires('idle-pool', self.pile(PARKED, hot=False), 'note', says='lost wake-up')
