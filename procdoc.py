@@ -24,7 +24,9 @@ The map, from top to bottom; each room uses only those above it (grep -n '^# ROO
     SAFE           escaping and masking of what other processes wrote
     FILES          one block per /proc file: a pure parser
     SOCKETS        net/*, fdinfo, locks, mounts; sock_diag; who else holds a pipe or socket
-    HOST           host files, control groups, limits, signals; the commands system and same
+    HOST           host files: load, memory, pressure, interrupts; sched, io, limits
+    CGROUPS        control groups: where their files are, what they say, the rules about them
+    LIMITS AND SIGNALS
     READER         the only code that opens, lists or reads links of a tree
     TARGET MEMORY  mappings, ELF files and words of /proc/PID/mem
     PYTHON         stacks, GIL and locks of a CPython process
@@ -36,7 +38,7 @@ The map, from top to bottom; each room uses only those above it (grep -n '^# ROO
     RULES          one function per known way to hang
     VERDICT        run the rules, rank
     REPORT         text and JSON
-    EXPLAIN, CAPTURE SCRIPT, RECOVER   what those commands need
+    SYSTEM, SAME, EXPLAIN, CAPTURE SCRIPT, RECOVER   what those commands need
     COMMANDS       the command line
 
 At 2 AM: a wait channel or system call is not known -> a row in TABLES. A new kernel prints
@@ -1207,12 +1209,6 @@ def format_args(arch, name, args):
     return ', '.join(value for _argument, _kind, value in call_args(arch, name, args))
 
 
-def format_call(arch, nr, args):
-    """'futex(0x7f.., FUTEX_WAIT_PRIVATE, 2, NULL)'; 'syscall 999(...)' when the number has no name."""
-    name = syscall_name(arch, nr)
-    return '%s(%s)' % (name, format_args(arch, name, args)) if name else 'syscall %s(...)' % nr
-
-
 def call_fd(arch, name, args):
     """The descriptor that a call is about, its first one: int, or None (no descriptor, or the table does not have the call)."""
     row = signature(name, arch)
@@ -1930,14 +1926,6 @@ TCP_TIMER_WORDS = {
 # `St` and `Type` of net/unix; Flags 00010000 is a listener.
 UNIX_STATES = {0: 'FREE', 1: 'UNCONNECTED', 2: 'CONNECTING', 3: 'CONNECTED', 4: 'DISCONNECTING'}
 UNIX_TYPE_WORDS = {1: 'STREAM', 2: 'DGRAM', 5: 'SEQPACKET'}
-
-
-def tcp_state_row(word):
-    """'CLOSE_WAIT' for '08' or 8; 'state 0x7f' for a number that has no name, '' for garbage."""
-    value = number(word, 16) if isinstance(word, str) else word
-    if value is None:
-        return ''
-    return TCP_STATE_ROWS[value][0] if value in TCP_STATE_ROWS else 'state %#x' % value
 
 
 # Field 41 of stat. Whoever is SCHED_FIFO or SCHED_RR goes before everybody else.
@@ -4203,15 +4191,6 @@ def parse_net_counters(data):
 TCP_COUNTERS = (('TcpExt', 'ListenOverflows'), ('TcpExt', 'ListenDrops'), ('TcpExt', 'TCPTimeouts'), ('Tcp', 'RetransSegs'))
 
 
-def tcp_counters(netstat, snmp):
-    """The four that tell of full accept queues and of a network that loses: {name: count}, missing ones left out. They are
-    of the whole network namespace and count from its start: only what they grow by during the watch says something."""
-    tables = parse_net_counters(netstat or b'')
-    for prefix, values in parse_net_counters(snmp or b'').items():
-        tables.setdefault(prefix, {}).update(values)
-    return {name: tables[table][name] for table, name in TCP_COUNTERS if name in tables.get(table, ())}
-
-
 # ---------------------------------------------------------------- FILES: /proc/PID/fdinfo/FD
 # pos:	0
 # flags:	02000002
@@ -4668,15 +4647,6 @@ def unix_answer(payload):
         'waiting': list(struct.unpack('=%dI' % (len(waiting) // 4), waiting[:len(waiting) // 4 * 4]))}}
 
 
-def silence_s(info):
-    """(seconds, ever) since the last byte came in, of a row of ask_tcp; ever False: none has come at all, and the seconds count
-    from the handshake. (None, None) where the kernel did not say. A FIN is no data."""
-    if not info or info.get('last_data_recv_ms') is None:
-        return None, None
-    segments = info.get('data_segs_in')
-    return info['last_data_recv_ms'] / 1000.0, None if segments is None else segments > 0
-
-
 def ask_listeners(timeout_s=1.0):
     """{inode: (connections that wait, the most that may)} of every TCP listener. Full: the first is the greater."""
     def work(diag):
@@ -5001,12 +4971,6 @@ def shares(mode, opposite):
     return not mode or any(letter in mode for letter in opposite)
 
 
-def fifo_other_end(path, side, fds, found, pid):
-    """The same for a FIFO by its path, also for one that is still being opened (no descriptor yet): side 'r', 'w' or 'rw'."""
-    flags = {'r': 0, 'w': 1, 'rw': 2}.get(side)
-    return pipe_other_end(Fd(-1, path, 'fifo', None, {'flags': flags}), fds, found, pid)
-
-
 def socket_other_end(peer_inode, found, pid):
     """Who has the peer's socket open. Word 'nobody': no visible process, so look at `unseen`."""
     if found is None:
@@ -5256,9 +5220,8 @@ def close_wait_groups(fds):
 
 
 # ROOM HOST ==================================================================
-# The host, the scheduler and the control groups: parsers, the collection of control files through the target's own
-# view, the rules about groups, limits and signals, and the commands system and same.
-# To add a control file: a name in CGROUP_FILES; a kernel setting: a row of SETTINGS; a rule: CGROUP_RULES.
+# The host and the scheduler: one parser a file, as in FILES, and small words about numbers.
+
 
 def lines_of(data):
     """The lines of a file that the kernel ends with newlines; foreign line ends (\\r, \\x85) are not ends here."""
@@ -5396,12 +5359,6 @@ def smaps_totals(chunks):
 def parse_smaps_rollup(data):
     """The totals of a process, kB (4.14 and later; the same as the sums over smaps)."""
     return smaps_totals([data])
-
-
-def ask_smaps_totals(path):
-    """For the guarded child: stream a live smaps of any size, answer with the sums alone."""
-    with open(path, 'rb', buffering=0) as f:
-        return smaps_totals(iter(lambda: f.read(1 << 20), b''))
 
 
 class Loadavg(NamedTuple):
@@ -5580,29 +5537,6 @@ def parse_swaps(data):
     return found
 
 
-def parse_timers(data):
-    """POSIX timers (PID/timers): blocks that begin with 'ID: 0', then 'signal: 60/00007fff', 'notify: signal/pid.2634', 'ClockID: 0'."""
-    timers = []
-    for line in lines_of(data):
-        key, colon, value = line.partition(':')
-        if colon and key == 'ID':
-            timers.append({'ID': number(value.strip())})
-        elif colon and timers:
-            timers[-1][key] = value.strip()
-    return timers
-
-
-def parse_sessionid(data):
-    """sessionid and loginuid of the audit system; 4294967295 is 'none', given as ''."""
-    value = number(text(data).strip())
-    return '' if value == 4294967295 else value
-
-
-def parse_sys_value(data):
-    """A file of /proc/sys: its words joined by one space, as `sysctl` prints them but for tabs."""
-    return ' '.join(text(data).split())
-
-
 def cpu_list_count(words):
     """'0-3,8' -> 5; None where it is no such list."""
     total = 0
@@ -5667,7 +5601,19 @@ def source_name(path):
     return path[5:] if path.startswith('proc/') else path
 
 
-# Control groups: where the files are.
+def namespace_number(link):
+    """'pid:[4026531836]' -> 4026531836."""
+    m = re.search(r':\[(\d{1,20})\]$', link or '')
+    return int(m.group(1)) if m else None
+
+
+# Numbers that the kernel gives its first namespaces (mnt and net have fixed ones only since 6.18 or so).
+FIRST_NAMESPACES = {'cgroup': 4026531835, 'ipc': 4026531839, 'pid': 4026531836, 'time': 4026531834, 'user': 4026531837, 'uts': 4026531838}
+
+
+# ROOM CGROUPS =================================================================
+# Control groups: where the files are (through the target's own view), what they say, and the rules about them.
+# To add a control file: a name in CGROUP_FILES; a rule: CGROUP_RULES.
 
 # What is read of a group, by controller; those with a star move and are read again by the second look.
 CGROUP_FILES = {
@@ -6545,34 +6491,8 @@ def cgroup_findings(facts, signs, host=None):
     return [f for rule in CGROUP_RULES for f in rule(facts, signs, host)]
 
 
-def show_cgroup(facts):
-    """The report's lines on control groups: where, what limits, what is used."""
-    if not facts['readable']:
-        return ['control groups not known (%s could not be read)' % facts['source']]
-    rows = ['cgroup %s, %s' % (facts['version'] or 'none', safe(next((p['path'] for p in facts['paths'] if p['path'] != '/'), '/')))]
-    c = facts['container']
-    if c:
-        words = [(c['runtime'] or '') + (' ' + c['id'][:12] if c['id'] else ''), 'pod ' + c['pod'] if c['pod'] else '', c['unit'] or '', c['slice'] or '']
-        rows.append('belongs to: %s' % safe(', '.join(w for w in words if w.strip())))
-    cpu, memory, pids = facts['cpu_limiting'], facts['memory_limiting'], facts['pids_limiting']
-    rows.append('cpu: no quota' if cpu is None else 'cpu: quota %s on %s, held back in %s of %s periods%s' % (
-        quota_text(cpu), safe(cpu['path']), shown(cpu['nr_throttled']), shown(cpu['nr_periods']),
-        '' if cpu['more_throttled'] is None else ', +%d of +%d in the watch' % (cpu['more_throttled'], cpu['more_periods'] or 0)))
-    if memory:
-        rows.append('memory: %s used (%s besides page cache) of %s, high %s, on %s' % (bytes_text(memory['usage']), bytes_text(memory['kept']),
-                    bytes_text(memory['limit']), bytes_text(memory['high']), safe(memory['path'])))
-    elif facts['memory']:
-        rows.append('memory: %s used, no limit' % bytes_text(facts['memory'][0]['usage']))
-    if pids:
-        rows.append('pids: %d of %d, on %s' % (pids['current'], pids['max'], safe(pids['path'])))
-    if facts['frozen'] is None or facts['frozen']:
-        rows.append('freezer: %s' % ('not known' if facts['frozen'] is None else '%s by %s' % (facts['frozen']['state'], safe(facts['frozen']['by']))))
-    rows += ['cpus allowed: %s' % safe(facts['cpuset']['cpus'])] if facts['cpuset'] else []
-    rows += ['I/O limit of %s: %s' % (safe(limit['path']), safe(limit['text'])) for limit in facts['io_limits'][:3]]
-    return rows + (['limits of groups above cannot be seen from here'] if facts['hidden_above'] else [])
-
-
-# Limits: rlimits against use.
+# ROOM LIMITS AND SIGNALS ======================================================
+# rlimits against use, and signals that are held.
 
 # Name in /proc/PID/limits, ulimit letter, unit of bash's ulimit, key of use (see limits_report), what happens at the limit, a remark.
 RLIMITS = (
@@ -6725,823 +6645,6 @@ def rule_signal_blocked(facts, pid, persists=None, signalfds=()):
                              [Evidence('%s holds %s' % (word, s['name']), source)] + ([Evidence('SigBlk holds it too', source)] if blocked else []),
                              steps, list(s['tids']) if not blocked else [], []))
     return found
-
-
-# The `system` command: the host. Collecting, what it means, and the screen.
-
-# Kernel settings that matter to a hung process: sysctl's name, the use that counts against it (see setting_use), what it does.
-SETTINGS = (
-    ('kernel.pid_max', 'tasks', 'no PID left: fork fails with EAGAIN'),
-    ('kernel.threads-max', 'tasks', 'of all users: clone fails with EAGAIN'),
-    ('fs.file-max', 'files', 'of all users: open fails with ENFILE'),
-    ('fs.nr_open', None, 'the most that ulimit -n may be'),
-    ('vm.max_map_count', None, 'of one process: mmap gives ENOMEM'),
-    ('vm.overcommit_memory', None, '2: malloc fails at CommitLimit; else the OOM killer comes'),
-    ('vm.swappiness', None, 'how readily memory is swapped out'),
-    ('vm.panic_on_oom', None, '1, 2: the host panics, none is killed'),
-    ('vm.min_free_kbytes', None, 'kept back; below it, allocations wait'),
-    ('vm.dirty_ratio', None, '% dirty at which writers must wait'),
-    ('kernel.hung_task_timeout_secs', None, 'D for longer is logged; 0: never'),
-    ('kernel.hung_task_panic', None, '1: such a D panics the host'),
-    ('kernel.hung_task_warnings', None, 'log lines left; 0: no more'),
-    ('kernel.softlockup_panic', None, '1: a CPU stuck in the kernel panics'),
-    ('kernel.sched_rt_runtime_us', None, '-1: real-time threads may starve all'),
-    ('kernel.sysrq', None, 'may sysrq w log all D tasks?'),
-    ('kernel.yama.ptrace_scope', None, '1+: gdb and strace of others need root'),
-    ('kernel.kptr_restrict', None, '2: kernel addresses hidden from root'),
-    ('kernel.perf_event_paranoid', None, '2+: perf of the kernel needs root'),
-    ('kernel.core_pattern', None, 'a pipe: a crash waits for its reader'),
-    ('kernel.io_uring_disabled', None, '1, 2: io_uring_setup gives EPERM'),
-    ('fs.aio-max-nr', 'aio', 'io_setup fails with EAGAIN'),
-    ('fs.inotify.max_user_instances', None, 'per user: inotify_init gives EMFILE'),
-    ('fs.inotify.max_user_watches', None, 'per user: a new watch gives ENOSPC'),
-    ('fs.pipe-user-pages-soft', None, 'per user: later pipes are tiny'),
-    ('kernel.sem', 'sem', '4th, sets: semget gives ENOSPC'),
-    ('kernel.msgmni', 'msg', 'queues: msgget gives ENOSPC'),
-    ('kernel.msgmnb', None, 'bytes in one queue: msgsnd waits'),
-    ('kernel.shmmni', 'shm', 'segments: shmget gives ENOSPC'),
-    ('kernel.pty.max', 'pty', 'terminals: ssh, openpty give ENOSPC'),
-    ('user.max_pid_namespaces', None, 'per user: containers give ENOSPC'),
-    ('user.max_user_namespaces', None, '0: no containers without root'),
-    ('net.core.somaxconn', None, 'cap of each accept queue'),
-    ('net.core.netdev_max_backlog', None, 'packets per CPU, then drops'),
-    ('net.ipv4.ip_local_port_range', 'ports', 'used up: connect gives EADDRNOTAVAIL'),
-    ('net.ipv4.tcp_max_syn_backlog', None, 'half-open ones; more are dropped'),
-    ('net.ipv4.tcp_syn_retries', None, 'connect waits 2^(n+1)-1 s (6: 127 s)'),
-    ('net.ipv4.tcp_retries2', None, 'a dead peer is noticed after (15: 924 s and more)'),
-    ('net.ipv4.tcp_keepalive_time', None, 's idle until probed (SO_KEEPALIVE)'),
-    ('net.ipv4.tcp_keepalive_intvl', None, 's between probes'),
-    ('net.ipv4.tcp_keepalive_probes', None, 'unanswered, until ETIMEDOUT'),
-    ('net.ipv4.tcp_tw_reuse', None, '1: connect may reuse TIME_WAIT ports'),
-    ('net.ipv4.tcp_fin_timeout', None, 's that an orphan stays in FIN_WAIT2'),
-    ('net.ipv4.tcp_max_orphans', 'orphans', 'closed, still sending; more are reset'),
-    ('net.ipv4.tcp_max_tw_buckets', 'timewait', 'TIME_WAIT entries kept'),
-    ('net.ipv4.tcp_mem', 'tcp_pages', 'pages: low, pressure, max'),
-    ('net.netfilter.nf_conntrack_max', 'conntrack', 'more connections are dropped'),
-)
-# Settings whose use is itself a file of /proc/sys, or another file.
-SETTING_USE_FILES = ('proc/sys/fs/file-nr', 'proc/sys/fs/aio-nr', 'proc/sys/kernel/pty/nr', 'proc/sys/net/netfilter/nf_conntrack_count',
-                     'proc/sysvipc/sem', 'proc/sysvipc/msg', 'proc/sysvipc/shm')
-# Filesystems whose server may be gone: a touch of them can hang in D. fuse.* and nfs* are matched by their beginning.
-HANGS_ON = {'nfs': 'server', 'cifs': 'server', 'smb': 'server', 'ceph': 'server', 'fuse': 'userspace server', '9p': 'server', 'afs': 'server',
-                       'autofs': 'automounter', 'lustre': 'server', 'gpfs': 'cluster', 'ocfs2': 'cluster', 'gfs': 'cluster', 'glusterfs': 'server',
-                       'virtiofs': 'the virtual machine\'s host', 'beegfs': 'server', 'orangefs': 'server', 'pvfs2': 'server', 'coda': 'server',
-                       'vboxsf': 'the virtual machine\'s host', 'davfs': 'server'}
-# Not those, though they begin alike.
-NEVER_HANGING = ('fusectl', 'nfsd')
-MOST_PROCESSES = 20000
-HOST_STATE_WORDS = (('R', 'running'), ('S', 'asleep'), ('D', 'in D'), ('T', 'stopped'), ('t', 'traced'), ('Z', 'zombies'), ('I', 'idle kernel threads'), ('X', 'ending'))
-
-
-def sys_path(name):
-    """'kernel.pid_max' -> its virtual path."""
-    return 'proc/sys/' + name.replace('.', '/')
-
-
-def hangs_on(fstype):
-    """What a filesystem of this type depends on; '' when it is local."""
-    if fstype in NEVER_HANGING:
-        return ''
-    return next((what for begin, what in HANGS_ON.items() if fstype == begin or fstype.startswith(begin)), '')
-
-
-def first_read(reader, paths):
-    """(path, data) of the first that can be read, (None, None) otherwise."""
-    for path in paths:
-        data = reader.read(path, 1 << 26)
-        if data is not None:
-            return path, data
-    return None, None
-
-
-MOVING_HOST_FILES = ('proc/stat', 'proc/vmstat', 'proc/interrupts', 'proc/softirqs', 'proc/pressure/cpu', 'proc/pressure/memory', 'proc/pressure/io',
-                     'proc/pressure/irq')
-STILL_HOST_FILES = ('proc/loadavg', 'proc/meminfo', 'proc/uptime', 'proc/cpuinfo', 'proc/version', 'proc/cmdline', 'proc/swaps',
-                    'sys/devices/system/cpu/online', 'proc/sys/kernel/hostname', 'proc/sys/kernel/arch', 'proc/sys/kernel/tainted')
-
-
-def host_look(reader, paths):
-    """{path: text} of what can be read. A read of 4 MiB or more from /proc/sys fails with ENOMEM, however short the value."""
-    found = {}
-    for path in paths:
-        data = reader.read(path, 1 << 16 if path.startswith('proc/sys/') else 1 << 24)
-        if data is not None:
-            found[path] = text(data)
-    return found
-
-
-def state_and_name(data):
-    """(state, comm) from a stat line; the name ends at the last ')'. (None, None) for rubbish."""
-    line = text(data)
-    start, end = line.find('('), line.rfind(')')
-    rest = line[end + 1:].split()
-    return (rest[0], line[start + 1:end]) if 0 <= start < end and rest else (None, None)
-
-
-def states_of_all(reader, pids):
-    """{pid: (state, comm)} of the main threads; 1 file a process, at most MOST_PROCESSES."""
-    found = {}
-    for pid in pids[:MOST_PROCESSES]:
-        data = reader.read('proc/%d/stat' % pid, 4096)
-        state, name = state_and_name(data) if data is not None else (None, None)
-        if state:
-            found[pid] = (state, name)
-    return found
-
-
-def collect_system(reader, watch=1.0):
-    """Everything of the host, in two looks -> a plain dict that is printed, or given as JSON. Without a second look (watch 0, most snapshots)
-    nothing is said of rates."""
-    began = time.monotonic() if reader.live else 0.0
-    first = host_look(reader, STILL_HOST_FILES + MOVING_HOST_FILES)
-    pids = sorted(int(n) for n in reader.names('proc') or () if n.isdigit() and len(n) < 12)
-    states = states_of_all(reader, pids)
-    tcp_paths = [first_read(reader, ['proc/1/net/' + n, 'proc/self/net/' + n, 'proc/net/' + n]) for n in ('tcp', 'tcp6', 'sockstat', 'sockstat6')]
-    mounts_path, mounts = first_read(reader, ['proc/1/mountinfo', 'proc/self/mountinfo'])
-    if mounts is None and not reader.live:
-        mounts_path, mounts = first_read(reader, ['proc/%d/mountinfo' % pid for pid in pids])
-    settings = host_look(reader, [sys_path(name) for name, _, _ in SETTINGS if is_plain_setting(reader, name)])
-    uses = host_look(reader, [p for p in SETTING_USE_FILES if not p.endswith('conntrack_count') or sys_path('net.netfilter.nf_conntrack_max') in settings])
-    seconds = second_look(reader, watch, began)
-    later = host_look(reader, MOVING_HOST_FILES) if seconds else {}
-    again = states_of_all(reader, [p for p in states if states[p][0] == 'D']) if seconds else None
-    reader.at(0)
-    facts = system_facts(first, later, seconds, states, again, tcp_paths, mounts_path, mounts, settings, uses)
-    return dict(facts, gaps=system_gaps(reader))
-
-
-def second_look(reader, watch, began):
-    """Wait until a live watch is over, or turn a snapshot to its last look -> seconds since the first; None when there is none."""
-    if not reader.live:
-        looks = reader.later_looks()
-        reader.at(looks[-1] if looks else 0)
-        return looks[-1] / 1000.0 if looks else None
-    if watch <= 0:
-        return None
-    time.sleep(max(0.0, began + watch - time.monotonic()))
-    seconds = time.monotonic() - began
-    reader.at(int(seconds * 1000))
-    return seconds
-
-
-# Absent on many kernels, or asked for in the next place: no word under NOT READ.
-EXPECTED_GAPS = re.compile(r'proc/(1|self|net)/|proc/sys(vipc)?/|proc/pressure/irq|sys/')
-
-
-def gap_error(reader, path):
-    """The errno name of a read that failed, '' when it did not."""
-    gap = reader.gaps.get(path)
-    return getattr(gap, 'error', gap) or ''
-
-
-def system_gaps(reader):
-    """[{'path', 'error', 'remedy'}] of the files of the host that could not be read: not those that this kernel lacks."""
-    found = []
-    for path in sorted(reader.gaps):
-        error = gap_error(reader, path)
-        if path.startswith('later/') or re.match(r'proc/\d+/', path) and not path.startswith('proc/1/') or (error in ('ENOENT', 'ABSENT') and EXPECTED_GAPS.match(path)):
-            continue
-        found.append({'path': source_name(path), 'error': error, 'remedy': 'run it as root' if error in ('EACCES', 'EPERM') else ''})
-    return found
-
-
-def is_plain_setting(reader, name):
-    """Only ask for conntrack's setting where the module is loaded: its absence is the rule, and no gap."""
-    return not name.startswith('net.netfilter.') or bool(reader.names('proc/sys/net/netfilter'))
-
-
-def system_facts(first, later, seconds, states, again, tcp_paths, mounts_path, mounts, settings, uses):
-    """The looks of collect_system, parsed and joined; pure."""
-    def parsed(path, function, files=first):
-        return function(files[path].encode('utf-8', 'surrogateescape')) if path in files else None
-    stat = parsed('proc/stat', parse_host_stat) or {'cpu': {}, 'cpus': 0}
-    version = parsed('proc/version', parse_version) or {'release': None, 'text': None}
-    facts = {'seconds': seconds, 'kernel': version, 'hostname': first.get('proc/sys/kernel/hostname', '').strip() or None,
-             'arch': first.get('proc/sys/kernel/arch', '').strip() or None, 'tainted': number(first.get('proc/sys/kernel/tainted', '').strip()),
-             'cmdline': redact_text(first['proc/cmdline'].strip()) if 'proc/cmdline' in first else None,
-             'uptime_s': (parsed('proc/uptime', parse_uptime) or (None,))[0], 'cpu': cpu_facts(first, later, stat, parsed, seconds),
-             'load': load_facts(parsed('proc/loadavg', parse_loadavg), stat, later, parsed, states, again),
-             'memory': host_memory(parsed('proc/meminfo', parse_meminfo) or {}), 'swaps': [s._asdict() for s in parsed('proc/swaps', parse_swaps) or ()],
-             'vm': vm_facts(parsed('proc/vmstat', parse_vmstat) or {}, parsed('proc/vmstat', parse_vmstat, later) or {}),
-             'pressure': {k: pressure_facts(first['proc/pressure/' + k], later.get('proc/pressure/' + k), seconds)
-                          for k in ('cpu', 'memory', 'io', 'irq') if 'proc/pressure/' + k in first},
-             'interrupts': interrupt_facts(parsed('proc/interrupts', parse_interrupts), parsed('proc/interrupts', parse_interrupts, later), seconds),
-             'softirqs': interrupt_facts(parsed('proc/softirqs', parse_softirqs), parsed('proc/softirqs', parse_softirqs, later), seconds),
-             'mounts': mount_facts(mounts_path, mounts), 'tcp': tcp_facts(tcp_paths)}
-    facts['settings'] = setting_facts(settings, uses, facts)
-    return dict(facts, findings=[finding_dict(f) for f in system_findings(facts)])
-
-
-def finding_dict(f):
-    """A Finding as JSON has it."""
-    return dict(f._asdict(), evidence=[e._asdict() for e in f.evidence], next=list(f.next))
-
-
-def cpu_facts(first, later, stat, parsed, seconds):
-    """Model, CPUs online, and what they did over the watch in percent of all of them."""
-    info = parsed('proc/cpuinfo', parse_cpuinfo) or {'model': None, 'count': 0}
-    after = (parsed('proc/stat', parse_host_stat, later) or {}).get('cpu') or {}
-    rise = {k: max(0, after[k] - stat['cpu'][k]) for k in after if k in stat['cpu'] and k not in ('guest', 'guest_nice')}
-    total = sum(rise.values())
-    online = cpu_list_count(first.get('sys/devices/system/cpu/online', '')) or stat['cpus'] or info['count'] or None
-    return {'model': info['model'], 'online': online, 'watch_pct': {k: 100.0 * v / total for k, v in rise.items()} if total else None}
-
-
-def load_facts(loadavg, stat, later, parsed, states, again):
-    """The load, and what it is made of now. stuck: main threads in D in both looks (in the one look, where there is no second)."""
-    d_now = sorted(p for p, (state, _) in states.items() if state == 'D')
-    both = [p for p in d_now if again.get(p, ('',))[0] == 'D'] if again is not None else None
-    after = parsed('proc/stat', parse_host_stat, later) or {}
-    counts = collections.Counter(state for state, _ in states.values())
-    return {'avg1': loadavg.avg1 if loadavg else None, 'avg5': loadavg.avg5 if loadavg else None, 'avg15': loadavg.avg15 if loadavg else None,
-            'runnable': loadavg.runnable if loadavg else None, 'tasks': loadavg.total if loadavg else None,
-            'last_pid': loadavg.last_pid if loadavg else None, 'procs_running': [stat.get('procs_running'), after.get('procs_running')],
-            'procs_blocked': [stat.get('procs_blocked'), after.get('procs_blocked')], 'processes': len(states), 'states': dict(counts),
-            'd_now': [{'pid': p, 'comm': states[p][1]} for p in d_now],
-            'stuck': [{'pid': p, 'comm': states[p][1]} for p in both] if both is not None else None,
-            'forks_since_boot': stat.get('processes'), 'btime': stat.get('btime'),
-            'ctxt': grown(after.get('ctxt'), stat.get('ctxt'))}
-
-
-def host_memory(m):
-    """The columns of `free`, kB: used is total less available (procps 4), buff/cache is Buffers, Cached and SReclaimable."""
-    total, available = m.get('MemTotal'), m.get('MemAvailable')
-    known = [m[k] for k in ('Buffers', 'Cached', 'SReclaimable') if k in m]
-    return {'total_kB': total, 'used_kB': total - available if None not in (total, available) else None, 'free_kB': m.get('MemFree'),
-            'shared_kB': m.get('Shmem'), 'buff_cache_kB': sum(known) if known else None, 'available_kB': available,
-            'available_pct': part_percent(available, total), 'swap_total_kB': m.get('SwapTotal'), 'swap_free_kB': m.get('SwapFree'),
-            'swap_used_kB': m['SwapTotal'] - m['SwapFree'] if 'SwapTotal' in m and 'SwapFree' in m else None, 'dirty_kB': m.get('Dirty'),
-            'writeback_kB': m.get('Writeback'), 'slab_unreclaimable_kB': m.get('SUnreclaim'), 'committed_kB': m.get('Committed_AS'),
-            'commit_limit_kB': m.get('CommitLimit')}
-
-
-VM_COUNTERS = ('pswpin', 'pswpout', 'pgmajfault', 'oom_kill', 'pgscan_direct', 'compact_stall')
-
-
-def vm_facts(before, after):
-    """Totals since boot and growth over the watch of the counters that tell of memory trouble; pages and events."""
-    direct = [sum(v for k, v in look.items() if k.startswith('allocstall')) for look in (before, after)]
-    facts = {k: {'total': before[k], 'watch': grown(after.get(k), before[k])} for k in VM_COUNTERS if k in before}
-    facts['allocstall'] = {'total': direct[0], 'watch': grown(direct[1], direct[0]) if after else None}
-    return facts
-
-
-def interrupt_facts(before, after, seconds):
-    """The busiest first: by rate over the watch, where there was one, else by total."""
-    if before is None:
-        return None
-    later = {(i.name, i.what): i.total for i in after or ()}
-    rows = [{'name': i.name, 'what': i.what, 'total': i.total,
-             'per_s': (grown(later.get((i.name, i.what)), i.total) or 0) / seconds if after and seconds else None} for i in before]
-    return sorted(rows, key=lambda r: (-(r['per_s'] or 0), -r['total']))
-
-
-def mount_facts(path, data):
-    """The mounts of the host's first namespace; what each can hang on. None of them is touched: no statfs, no listing."""
-    if data is None:
-        return None
-    rows = []
-    for m in parse_mountinfo(data):
-        on = hangs_on(m.fstype)
-        options = [o for o in m.super_options.split(',') if re.match(r'(hard|soft|softerr|timeo|retrans|vers|proto|intr)\b', o)] if on else []
-        rows.append({'point': m.mountpoint, 'fstype': m.fstype, 'source': redact_text(m.source), 'options': options, 'hangs_on': on, 'read_only':
-                     'ro' in m.options.split(',')})
-    return {'path': source_name(path), 'count': len(rows), 'can_hang': [r for r in rows if r['hangs_on']],
-            'types': dict(collections.Counter(r['fstype'] for r in rows))}
-
-
-def tcp_facts(paths):
-    """Connections by state with their queues, the fullest, and the sums of sockstat; of the network namespace of the files named."""
-    (p4, d4), (p6, d6), (ps, ds), (p6s, d6s) = paths
-    if d4 is None and d6 is None and ds is None:
-        return None
-    states, worst, remotes, local_ports = {}, [], collections.Counter(), set()
-    for data in (d4, d6):
-        for local, remote, state, tx, rx in tcp_rows(data) if data is not None else ():
-            entry = states.setdefault(TCP_STATE_CODES.get(state, state), {'count': 0, 'recv_q': 0, 'send_q': 0})
-            entry['count'], entry['recv_q'], entry['send_q'] = entry['count'] + 1, entry['recv_q'] + rx, entry['send_q'] + tx
-            if (rx or tx) and state != '06':
-                worst.append((rx + tx, local, remote, TCP_STATE_CODES.get(state, state), rx, tx))
-            if state != '0A':
-                remotes[remote, local.partition(':')[0]] += 1
-                local_ports.add(number(local.rpartition(':')[2], 16))
-    stat = parse_sockstat(ds) if ds is not None else {}
-    stat6 = parse_sockstat(d6s) if d6s is not None else {}
-    busiest = remotes.most_common(1)[0] if remotes else None
-    return {'paths': [source_name(p) for p in (p4, p6, ps, p6s) if p], 'states': states,
-            'queues': [{'local': tcp_end(w[1]), 'remote': tcp_end(w[2]), 'state': w[3], 'recv_q': w[4], 'send_q': w[5]}
-                       for w in sorted(worst, key=lambda w: -w[0])[:8]],
-            'local_ports': sorted(p for p in local_ports if p is not None) if len(local_ports) < 70000 else [],
-            'busiest_remote': {'remote': tcp_end(busiest[0][0]), 'count': busiest[1]} if busiest else None,
-            'sockets_used': stat.get('sockets', {}).get('used'), 'inuse': stat.get('TCP', {}).get('inuse'), 'inuse6': stat6.get('TCP6', {}).get('inuse'),
-            'orphan': stat.get('TCP', {}).get('orphan'), 'tw': stat.get('TCP', {}).get('tw'), 'alloc': stat.get('TCP', {}).get('alloc'),
-            'mem_pages': stat.get('TCP', {}).get('mem'), 'udp_inuse': stat.get('UDP', {}).get('inuse')}
-
-
-def ipc_count(uses, name):
-    """The lines of /proc/sysvipc/NAME below its header: objects in the reader's IPC namespace."""
-    whole = uses.get('proc/sysvipc/' + name)
-    return max(0, len([line for line in whole.split('\n') if line.strip()]) - 1) if whole is not None else None
-
-
-def setting_use(uses, facts):
-    """{use key: number} of SETTINGS: what counts against them now."""
-    def word(path, position=0):
-        words = uses.get(path, '').split()
-        return number(words[position]) if len(words) > position else None
-    allocated, free = word('proc/sys/fs/file-nr'), word('proc/sys/fs/file-nr', 1)
-    tcp = facts['tcp'] or {}
-    return {'tasks': facts['load']['tasks'], 'files': allocated - (free or 0) if allocated is not None else None, 'aio': word('proc/sys/fs/aio-nr'),
-            'pty': word('proc/sys/kernel/pty/nr'), 'conntrack': word('proc/sys/net/netfilter/nf_conntrack_count'), 'sem': ipc_count(uses, 'sem'),
-            'msg': ipc_count(uses, 'msg'), 'shm': ipc_count(uses, 'shm'), 'orphans': tcp.get('orphan'), 'timewait': tcp.get('tw'),
-            'tcp_pages': tcp.get('mem_pages')}
-
-
-def setting_limit(name, words):
-    """The number that the use is held against: of kernel.sem the 4th, of tcp_mem the last, of the port range its width."""
-    values = [number(w) for w in words.split()]
-    if not values or None in values:
-        return None
-    if name == 'net.ipv4.ip_local_port_range':
-        return values[1] - values[0] + 1 if len(values) == 2 else None
-    return values[-1]
-
-
-def setting_facts(settings, uses, facts):
-    """[{'name', 'value', 'use', 'use_pct', 'what', 'source'}] of those that this kernel has."""
-    counted = setting_use(uses, facts)
-    rows = []
-    for name, key, what in SETTINGS:
-        if sys_path(name) not in settings:
-            continue
-        value = ' '.join(settings[sys_path(name)].split())
-        use, limit = counted.get(key) if key else None, setting_limit(name, value)
-        if key == 'ports':
-            use = ports_in_range(value, facts['tcp'])
-        rows.append({'name': name, 'value': value, 'use': use, 'use_pct': part_percent(use, limit) if key else None, 'what': what,
-                     'source': source_name(sys_path(name))})
-    return rows
-
-
-def ports_in_range(value, tcp):
-    """Local ports of the range that TCP connections hold now, each counted once."""
-    ends = [number(w) for w in value.split()]
-    if len(ends) != 2 or None in ends or not tcp:
-        return None
-    return len([p for p in tcp['local_ports'] if ends[0] <= p <= ends[1]])
-
-
-# What is wrong with a host. Each function: facts of collect_system in, findings out.
-
-def host_finding(code, severity, confidence, summary, evidence, steps=(), pids=()):
-    return Finding(code, severity, confidence, summary, [Evidence(*e) for e in evidence], list(steps), [], list(pids))
-
-
-def host_load(facts):
-    """Load far above the CPUs: with tasks in D, storage or a server keeps them; with many runnable, the CPUs are too few. A high average
-    alone is the past."""
-    load, cpus = facts['load'], facts['cpu']['online']
-    if load['avg1'] is None or not cpus:
-        return []
-    stuck = load['d_now'] if load['stuck'] is None else load['stuck']
-    names = ', '.join('%d %s' % (d['pid'], safe(d['comm'])) for d in stuck[:4]) + (' ...' if len(stuck) > 4 else '')
-    words = 'load %.2f on %d CPUs' % (load['avg1'], cpus)
-    running = [n for n in load['procs_running'] if n is not None]
-    if load['avg1'] > 2 * cpus and len(stuck) >= max(2, cpus):
-        return [host_finding('pressure', 'warning', 'likely', '%s, and %d processes wait in D: for storage or a server, not for a CPU' % (words, len(stuck)),
-                        [(names, '%d/stat' % stuck[0]['pid']), (words, 'loadavg')], ['python3 procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
-    if load['avg1'] > 4 * cpus and running and min(running) > 3 * cpus:
-        return [host_finding('pressure', 'warning', 'likely', '%s: more tasks want to run (%d) than there are CPUs' % (words, min(running)),
-                        [(words, 'loadavg'), ('procs_running %d' % min(running), 'stat')], ['top -o %CPU'])]
-    if stuck:
-        return [host_finding('wait-kernel', 'note', 'possible', '%d process%s in D%s: %s' % (len(stuck), '' if len(stuck) == 1 else 'es',
-                        '' if load['stuck'] is None else ' in both looks', names), [(names, '%d/stat' % stuck[0]['pid'])],
-                        ['python3 procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
-    return []
-
-
-def host_out_of_memory(facts):
-    """Available memory under 5 %, the OOM killer at work, or no more commit under strict overcommit."""
-    m, found = facts['memory'], []
-    kills = (facts['vm'].get('oom_kill') or {})
-    if kills.get('watch'):
-        found.append(host_finding('memory-limit', 'warning', 'proven', 'the OOM killer killed %d during the watch' % kills['watch'],
-                             [('oom_kill +%d' % kills['watch'], 'vmstat')], ['dmesg -T | grep -i "killed process"']))
-    stall = facts['pressure'].get('memory', {}).get('full_avg10') or 0
-    if m['available_pct'] is not None and m['available_pct'] < 5:
-        found.append(host_finding('memory-limit', 'critical' if stall >= 20 and m['available_pct'] < 3 else 'warning', 'likely',
-                             'the host is nearly out of memory: %s available of %s (%.1f %%)'
-                             % (bytes_text(m['available_kB'] * 1024), bytes_text(m['total_kB'] * 1024), m['available_pct']),
-                             [('MemAvailable %d kB' % m['available_kB'], 'meminfo')], ['ps -eo pid,rss,comm --sort -rss | head']))
-    strict = any(s['name'] == 'vm.overcommit_memory' and s['value'] == '2' for s in facts['settings'])
-    share = part_percent(m['committed_kB'], m['commit_limit_kB'])
-    if strict and share is not None and share >= 95:
-        found.append(host_finding('memory-limit', 'warning', 'likely', 'strict overcommit: %.0f %% of CommitLimit is promised, allocations fail' % share,
-                             [('Committed_AS %d kB of %d kB' % (m['committed_kB'], m['commit_limit_kB']), 'meminfo')]))
-    return found
-
-
-def host_swap(facts):
-    """Pages going to and from swap now, by the hundred a second; swap that is merely in use is no trouble."""
-    rates = [(facts['vm'].get(k) or {}).get('watch') for k in ('pswpin', 'pswpout')]
-    if not facts['seconds'] or None in rates:
-        return []
-    rate = sum(rates) / facts['seconds']
-    if rate < 250 or not rates[0]:
-        return []
-    return [host_finding('swapping', 'warning' if rate >= 1000 else 'note', 'likely', 'the host swaps: %.0f pages a second' % rate,
-                    [('pswpin +%d, pswpout +%d in %.1f s' % (rates[0], rates[1], facts['seconds']), 'vmstat')], ['vmstat 1'])]
-
-
-def host_stalls(facts):
-    """PSI of the host, by the rows of rule_pressure; and CPUs that the hypervisor gives to others."""
-    found = [host_finding('pressure', 'warning', 'likely', 'all tasks that could work stall for %s %.0f %% of the time' % (resource, average),
-                     [('%s avg10 %.1f %%' % (kind, average), 'pressure/' + resource)]) for resource, kind, average, _ in high_pressure(facts['pressure'])]
-    steal = (facts['cpu']['watch_pct'] or {}).get('steal', 0)
-    if steal >= 20:
-        found.append(host_finding('cpu-starved', 'warning', 'likely', 'the hypervisor kept back %.0f %% of the CPU time (steal)' % steal,
-                             [('steal %.0f %% over the watch' % steal, 'stat')]))
-    return found
-
-
-# A use this near to its setting is a finding. Name, code, percent for a warning, what fails.
-SETTING_ALARMS = (('kernel.pid_max', 'pids-limit', 90), ('kernel.threads-max', 'pids-limit', 90), ('fs.file-max', 'fd-high', 80),
-                  ('net.ipv4.tcp_max_orphans', 'pressure', 75), ('net.ipv4.tcp_mem', 'pressure', 90), ('net.ipv4.ip_local_port_range', 'pressure', 90),
-                  ('net.netfilter.nf_conntrack_max', 'pressure', 90), ('kernel.pty.max', 'pressure', 95), ('fs.aio-max-nr', 'pressure', 95),
-                  ('kernel.sem', 'pressure', 95), ('kernel.msgmni', 'pressure', 95), ('kernel.shmmni', 'pressure', 95))
-
-
-def host_settings_near(facts):
-    """Settings that use has all but reached. At 99 % of the files, ENFILE is what every process gets."""
-    found = []
-    by_name = {s['name']: s for s in facts['settings']}
-    for name, code, least in SETTING_ALARMS:
-        s = by_name.get(name)
-        if s is None or s['use_pct'] is None or s['use_pct'] < least:
-            continue
-        full = s['use_pct'] >= 99
-        code = 'fd-exhausted' if full and code == 'fd-high' else code
-        found.append(host_finding(code, 'critical' if full and code in ('fd-exhausted', 'pids-limit') else 'warning', 'likely',
-                             '%s: %d in use, %.0f %% of %s (%s)' % (name, s['use'], s['use_pct'], s['value'], s['what']),
-                             [('%s = %s' % (name, s['value']), s['source'])], ['sysctl -w %s=N lasts until the next boot' % name]))
-    return found
-
-
-SYSTEM_RULES = (host_out_of_memory, host_load, host_stalls, host_swap, host_settings_near)
-SEVERITY_ORDER = ('critical', 'warning', 'note')
-
-
-def system_findings(facts):
-    """Worst first; never empty."""
-    found = [f for rule in SYSTEM_RULES for f in rule(facts)]
-    found.sort(key=lambda f: SEVERITY_ORDER.index(f.severity))
-    return found or [host_finding('healthy', 'note', 'likely', 'nothing wrong with the host was found', [])]
-
-
-def system_status(facts):
-    """The exit status: 1 for a warning or worse, 4 where nothing could be read, else 0."""
-    if facts['load']['avg1'] is None and facts['memory']['total_kB'] is None and facts['kernel']['text'] is None:
-        return 4
-    return 1 if any(f['severity'] in ('critical', 'warning') for f in facts['findings']) else 0
-
-
-# The screen of `system`: a list of lines for each section, none wider than the width.
-
-def wrapped(line, width, indent):
-    """A line cut at spaces into lines of at most width, the later ones indented; a word longer than that is cut."""
-    import textwrap
-    return textwrap.wrap(line, width, subsequent_indent=' ' * indent, break_on_hyphens=False) or ['']
-
-
-def shown(value, form='%s'):
-    """A figure, or '?' where it is unknown."""
-    return form % value if value is not None else '?'
-
-
-def host_duration(seconds):
-    """93784 -> '1 d 2 h 3 min'; '?' for None."""
-    if seconds is None:
-        return '?'
-    days, rest = divmod(int(seconds), 86400)
-    hours, minutes = rest // 3600, rest % 3600 // 60
-    parts = [(days, 'd'), (hours, 'h'), (minutes, 'min')]
-    return ' '.join('%d %s' % p for p in parts if p[0]) or '%d s' % seconds
-
-
-def format_system(facts, width=80):
-    """The report as lines. Foreign words (comm, mount points, command line) pass through safe()."""
-    width = max(40, min(width, 100))
-    head = '%s %s, up %s, %s' % (safe(shown(facts['hostname'])), safe('Linux ' + shown(facts['kernel']['release'])), host_duration(facts['uptime_s']),
-                                 'watched %.1f s' % facts['seconds'] if facts['seconds'] else 'read once')
-    lines = wrapped(head, width, 4)
-    for title, body in (('DIAGNOSIS', show_findings), ('CPU AND LOAD', show_load), ('MEMORY', show_memory), ('PRESSURE', show_pressure), ('TCP', show_tcp),
-                        ('MOUNTS', show_mounts), ('INTERRUPTS', show_interrupts), ('KERNEL', show_kernel), ('KERNEL SETTINGS', show_settings), ('NOT READ', show_gaps)):
-        rows = body(facts)
-        lines += ['', title] if rows else []
-        for line in rows:
-            lines += two_columns(line[0], line[1], width) if isinstance(line, tuple) else wrapped('  ' + line, width, 6)
-    return lines
-
-
-def two_columns(left, right, width, at=44):
-    """'  left      right', the right one wrapped in its column, below a left one that is too long for it."""
-    if width < at + 20:
-        return wrapped('  %s: %s' % (left, right), width, 6)
-    lines = wrapped(right, width - at, 0)
-    if len(left) + 4 > at:
-        lines.insert(0, '')
-    return [('  %-*s' % (at - 2, left if i == 0 else '') + line).rstrip() for i, line in enumerate(lines)]
-
-
-def show_findings(facts):
-    rows = []
-    for f in facts['findings']:
-        rows.append('%-8s %s  [%s, %s]' % (f['severity'].upper(), f['summary'], f['code'], f['confidence']))
-        rows += ['         %s (%s)' % (e['text'], e['source']) for e in f['evidence']]
-        rows += ['         next: %s' % step for step in f['next']]
-    return rows
-
-
-def show_load(facts):
-    load, cpu = facts['load'], facts['cpu']
-    rows = ['%s CPUs online: %s' % (shown(cpu['online']), safe(shown(cpu['model'])))]
-    if cpu['watch_pct']:
-        busy = sorted(cpu['watch_pct'].items(), key=lambda kv: -kv[1])
-        rows.append('over the watch: %s  (stat)' % ', '.join('%s %.0f %%' % kv for kv in busy if kv[1] >= 0.5))
-    rows.append('load average %s %s %s (1, 5, 15 min): tasks that run, want to run, or wait in D; compare with %s CPUs'
-                % (shown(load['avg1'], '%.2f'), shown(load['avg5'], '%.2f'), shown(load['avg15'], '%.2f'), shown(cpu['online'])))
-    rows.append('now %s runnable of %s tasks (threads), last PID given %s  (loadavg)' % (shown(load['runnable']), shown(load['tasks']), shown(load['last_pid'])))
-    states = ['%d %s' % (load['states'][state], word) for state, word in HOST_STATE_WORDS if load['states'].get(state)]
-    rows.append('%d processes, by their main threads: %s  (PID/stat)' % (load['processes'], ', '.join(states)))
-    blocked = [n for n in load['procs_blocked'] if n is not None]
-    if blocked and max(blocked):
-        rows.append('tasks waiting for disk I/O: %s  (stat: procs_blocked)' % ', then '.join(str(n) for n in blocked))
-    return rows
-
-
-def show_memory(facts):
-    m = facts['memory']
-    def kB(key):
-        return shown(m[key], '%d')
-    rows = ['%10s %11s %11s %11s %11s %11s' % ('', 'total', 'used', 'free', 'buff/cache', 'available'),
-            '%-10s %11s %11s %11s %11s %11s kB' % ('Mem', kB('total_kB'), kB('used_kB'), kB('free_kB'), kB('buff_cache_kB'), kB('available_kB')),
-            '%-10s %11s %11s %11s' % ('Swap', kB('swap_total_kB'), kB('swap_used_kB'), kB('swap_free_kB')),
-            'available: what programs can still get without swapping, %s; most of buff/cache is given back when asked for. free is memory that '
-            'nothing uses yet: little of it is normal  (meminfo)' % shown(m['available_pct'], '%.0f %% of all')]
-    rows += ['swap %s: %d of %d kB' % (safe(s['filename']), s['used_kB'], s['size_kB']) for s in facts['swaps'][:4]]
-    moved = ['%s +%d' % (k, v['watch']) for k, v in sorted(facts['vm'].items()) if v['watch']]
-    total = ['%s %d' % (k, facts['vm'][k]['total']) for k in ('oom_kill',) if facts['vm'].get(k, {}).get('total')]
-    if moved or total:
-        rows.append('over the watch: %s%s  (vmstat)' % (', '.join(moved) or 'nothing', '; since boot: ' + ', '.join(total) if total else ''))
-    return rows
-
-
-def show_pressure(facts):
-    if not facts['pressure']:
-        return ['not known: no PSI (kernel before 4.20, or psi=0)']
-    rows = ['%-7s %9s %9s %9s %9s   percent of the time in which' % ('', 'some 10s', 'full 10s', 'some now', 'full now')]
-    notes = {'cpu': 'some task waited for a CPU', 'memory': 'some / all waited for memory', 'io': 'some / all waited for I/O', 'irq': 'all waited for interrupts'}
-    for kind, p in facts['pressure'].items():
-        figures = [shown(p[k], '%.2f') if p[k] is not None else '-' for k in ('some_avg10', 'full_avg10', 'some_watch_pct', 'full_watch_pct')]
-        rows.append('%-7s %9s %9s %9s %9s   %s' % tuple([kind] + figures + [notes[kind]]))
-    return rows
-
-
-def show_tcp(facts):
-    tcp = facts['tcp']
-    if tcp is None:
-        return ['not known: net/tcp could not be read']
-    rows = ['%-12s %7s %10s %10s' % ('state', 'count', 'Recv-Q', 'Send-Q')]
-    rows += ['%-12s %7d %10d %10d' % (name, s['count'], s['recv_q'], s['send_q']) for name, s in sorted(tcp['states'].items(), key=lambda kv: -kv[1]['count'])]
-    rows += ['the fullest:        Recv-Q     Send-Q  local > remote'] if tcp['queues'] else []
-    rows += ['%-15s %10d %10d  %s > %s' % (q['state'], q['recv_q'], q['send_q'], q['local'], q['remote']) for q in tcp['queues'][:4]]
-    rows.append('sockets used %s; TCP in use %s + %s (IPv6), orphaned %s, timewait %s, memory %s pages'
-                % tuple(shown(tcp[k]) for k in ('sockets_used', 'inuse', 'inuse6', 'orphan', 'tw', 'mem_pages')))
-    rows.append('of LISTEN, Recv-Q counts connections that the program has not accepted  (%s)' % ', '.join(tcp['paths']))
-    return rows
-
-
-def show_mounts(facts):
-    mounts = facts['mounts']
-    if mounts is None:
-        return ['not known: no mountinfo could be read']
-    rows = ['%d mounts, %d of them can hang (not touched; a process that touches one may go to D)  (%s)'
-            % (mounts['count'], len(mounts['can_hang']), mounts['path'])]
-    for m in mounts['can_hang'][:20]:
-        rows.append('%s %s from %s: depends on its %s%s' % (m['fstype'], safe(m['point']), safe(m['source']), m['hangs_on'].replace('the ', ''),
-                                                      ' [%s]' % safe(','.join(m['options'])) if m['options'] else ''))
-    return rows
-
-
-def show_interrupts(facts):
-    rows = facts['interrupts']
-    if rows is None:
-        return ['not known']
-    line = '%6s %10s %14s  %s'
-    shown_rows = [line % ('', 'per s', 'since boot', '')]
-    shown_rows += [line % (safe(r['name']), shown(r['per_s'], '%.0f') if r['per_s'] is not None else '-', r['total'], safe(r['what'], 44)) for r in rows[:6]]
-    soft = [r for r in facts['softirqs'] or () if r['per_s'] or (r['per_s'] is None and r['total'])][:5]
-    shown_rows.append('softirqs: %s' % (', '.join('%s %s' % (safe(r['name']), '%.0f/s' % r['per_s'] if r['per_s'] is not None else r['total']) for r in soft) or 'none'))
-    return shown_rows + ['(interrupts, softirqs)']
-
-
-def show_kernel(facts):
-    rows = [safe(shown(facts['kernel']['text']), 400) + '  (version)']
-    rows.append('command line: %s  (cmdline)' % safe(shown(facts['cmdline']), 1000))
-    if facts['tainted']:
-        rows.append('tainted %d: out-of-tree or broken parts, see "explain tainted"' % facts['tainted'])
-    return rows
-
-
-def show_settings(facts):
-    """Two columns: the setting in force with its use, and what it does."""
-    rows = []
-    for s in facts['settings']:
-        use = ' (%d used)' % s['use'] if s['use'] is not None else ''
-        rows.append(('%s = %s%s' % (s['name'], safe(s['value'], 40), use), s['what']))
-    return rows + ['A write to /proc/sys (sysctl -w) does not outlive a reboot; a line in /etc/sysctl.d/*.conf does. net.* are of the network namespace '
-                   'that was read; a container may have its own.']
-
-
-def show_gaps(facts):
-    return ['%s: %s%s' % (safe(g['path']), g['error'], ' (%s)' % g['remedy'] if g['remedy'] else '') for g in facts['gaps'][:20]]
-
-
-# The `same` command: which processes share a container.
-
-NAMESPACE_KINDS = ('cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts')
-# Numbers that the kernel gives its first namespaces (mnt and net have fixed ones only since 6.18 or so).
-FIRST_NAMESPACES = {'cgroup': 4026531835, 'ipc': 4026531839, 'pid': 4026531836, 'time': 4026531834, 'user': 4026531837, 'uts': 4026531838}
-
-
-def namespace_number(link):
-    """'pid:[4026531836]' -> 4026531836."""
-    m = re.search(r':\[(\d{1,20})\]$', link or '')
-    return int(m.group(1)) if m else None
-
-
-def collect_same(reader, pids):
-    """{'pids': [...], 'processes': {pid: {...}}}: names of namespaces by link alone. gone: no such process (any more).
-
-    '' for a namespace is 'this kernel has none of the kind'; None is unknown, with its error in 'errors'.
-    """
-    return {'pids': list(pids), 'processes': {pid: collect_namespaces(reader, pid) for pid in pids}}
-
-
-def collect_namespaces(reader, pid):
-    """One process of collect_same. A dead main thread has no namespaces: a living thread's are asked."""
-    base = 'proc/%d' % pid
-    stat = reader.read(base + '/stat', 4096)
-    state, name = state_and_name(stat) if stat is not None else (None, None)
-    error = gap_error(reader, base + '/stat') if stat is None else ''
-    if error in ('ENOENT', 'ESRCH', 'ABSENT'):
-        return {'comm': None, 'state': None, 'gone': True, 'ns': {}, 'errors': {}, 'cgroup': None, 'container': None}
-    folder = living_folder(reader, base) if state == 'Z' else base
-    listed = reader.names(folder + '/ns') or []
-    links = {k: reader.link('%s/ns/%s' % (folder, k)) if k in listed or 'ipc' not in listed else '' for k in NAMESPACE_KINDS}
-    gaps = {k: gap_error(reader, '%s/ns/%s' % (folder, k)) for k, v in links.items() if v is None}
-    data = reader.read(base + '/cgroup')
-    lines = parse_cgroup(data) if data is not None else []
-    container = container_of([line.path for line in lines])
-    mountinfo = None if container and container['runtime'] else reader.read(folder + '/mountinfo')
-    return {'comm': name, 'state': state, 'gone': False, 'ns': {k: namespace_number(v) if v else v for k, v in links.items()},
-            'errors': gaps, 'cgroup': main_cgroup_path(lines) if data is not None else None,
-            'container': container_of_mounts(parse_mountinfo(mountinfo)) or container if mountinfo else container}
-
-
-def living_folder(reader, base):
-    """The task folder of a thread that still lives under a dead main thread; base itself for a zombie."""
-    for tid in sorted(reader.names(base + '/task') or ()):
-        stat = reader.read('%s/task/%s/stat' % (base, tid), 4096)
-        if stat is not None and state_and_name(stat)[0] not in ('Z', 'X', None) and reader.names('%s/task/%s/ns' % (base, tid)):
-            return '%s/task/%s' % (base, tid)
-    return base
-
-
-def main_cgroup_path(lines):
-    """One path to show for a process: version 2's, systemd's, or else the longest."""
-    for wanted in ((), ('name=systemd',)):
-        for line in lines:
-            if line.controllers == wanted and line.path != '/':
-                return line.path
-    return max([line.path for line in lines] or [''], key=len)
-
-
-def compare_namespaces(processes):
-    """{kind: 'same' | 'differ' | 'unknown' | 'absent'}; one unreadable among equal ones is unknown, but two known that differ do differ."""
-    verdict = {}
-    for kind in NAMESPACE_KINDS:
-        values = [p['ns'].get(kind) for p in processes]
-        known = {v for v in values if v not in (None, '')}
-        verdict[kind] = ('differ' if len(known) > 1 else 'unknown' if None in values else 'absent' if not known else 'same')
-    return verdict
-
-
-def same_table(collected):
-    """Compare what collect_same read; pure -> {'pids', 'gone', 'rows': [{'what', 'values': [by pid], 'verdict'}], 'shared', 'different',
-    'unknown', 'same_container': True, False or None, 'sentence', 'status'}."""
-    pids = collected['pids']
-    gone = [p for p in pids if collected['processes'][p]['gone']]
-    there = [p for p in dict.fromkeys(pids) if p not in gone]
-    processes = [collected['processes'][p] for p in there]
-    verdict = compare_namespaces(processes) if processes else {}
-    rows = [{'what': kind, 'values': [p['ns'].get(kind) for p in processes], 'verdict': verdict.get(kind)} for kind in NAMESPACE_KINDS]
-    rows.append(value_row('cgroup path', [p['cgroup'] for p in processes]))
-    rows.append(value_row('container', [container_name(p['container']) if p['cgroup'] is not None else None for p in processes]))
-    named = {k: [n for n in NAMESPACE_KINDS if verdict.get(n) == k] for k in ('same', 'differ', 'unknown')}
-    same = is_same_container(processes, named)
-    return {'pids': there, 'comms': [p['comm'] for p in processes], 'gone': gone, 'rows': rows, 'shared': named['same'], 'different': named['differ'],
-            'unknown': named['unknown'], 'same_container': same, 'sentence': same_sentence(there, processes, named, same),
-            'status': 3 if not there else 4 if not named['same'] + named['differ'] and rows[-2]['verdict'] == 'unknown' else 0}
-
-
-def value_row(what, values):
-    known = {v for v in values if v is not None}
-    return {'what': what, 'values': values, 'verdict': 'differ' if len(known) > 1 else 'unknown' if None in values else 'same'}
-
-
-def container_name(container):
-    """'docker 0123456789ab', 'pod UID', '' where nothing names one."""
-    if not container or not container['runtime']:
-        return ''
-    return '%s %s' % (container['runtime'], (container['id'] or '')[:12] or 'pod ' + (container['pod'] or '?'))
-
-
-def on_host(process):
-    """In the first pid and user namespaces, and in no named container: not in a container of its own. None: not known."""
-    ns = process['ns']
-    if ns.get('pid') is None:
-        return None
-    return ns['pid'] in ('', FIRST_NAMESPACES['pid']) and not container_name(process['container'])
-
-
-def container_ids(processes):
-    return {(p['container'] or {}).get('id') for p in processes if container_name(p['container'])}
-
-
-def is_same_container(processes, named):
-    """True: all of what makes a container is shared, and it is one; False: something of it differs, or there is none; None: cannot be told.
-
-    A process in it may have a cgroup, user or time namespace of its own and still be of it.
-    """
-    if len(container_ids(processes)) > 1 or set(named['differ']) - {'cgroup', 'user', 'time'}:
-        return False
-    if len(processes) < 2 or not {'pid', 'mnt', 'net'} <= set(named['same']):
-        return None
-    return not any(on_host(p) for p in processes)
-
-
-def same_sentence(pids, processes, named, same):
-    """The answer in one sentence."""
-    if len(pids) < 2:
-        return 'only one process to look at' if pids else 'none of them exists any more'
-    names = {container_name(p['container']) for p in processes}
-    one_name = names.pop() if len(names) == 1 else ''
-    tail = '; %s could not be read of all' % ', '.join(named['unknown']) if named['unknown'] else ''
-    share = 'they share %s' % ', '.join(named['same']) if named['same'] else ''
-    if same:
-        extra = '; only %s differ' % ', '.join(named['differ']) if named['differ'] else ''
-        return 'the same container%s%s%s' % (' (%s)' % one_name if one_name else '', extra, tail)
-    if named['differ']:
-        return differing_sentence(processes, named, share, tail)
-    if same is None and one_name:
-        return 'the same container by their control groups (%s)%s' % (one_name, tail)
-    if same is False and len(container_ids(processes)) > 1:
-        return 'different containers by their control groups%s' % (', though ' + share + tail if share else tail)
-    if same is None or named['unknown']:
-        return '%s: whether it is the same container cannot be told' % (share + tail if share else tail[2:])
-    return 'the same namespaces, those of the host: no container is between them'
-
-
-def differing_sentence(processes, named, share, tail):
-    """Where at least one namespace differs: containers of one pod, or not the same container."""
-    differ = 'differ in %s%s' % (', '.join(named['differ']), tail)
-    pods = {(p['container'] or {}).get('pod') for p in processes}
-    if {'net', 'ipc'} <= set(named['same']) and len(pods) == 1 and None not in pods:
-        return 'containers of one pod (%s): %s, and %s' % (pods.pop(), share, differ)
-    return 'not the same container: %s' % (share + ', and ' + differ if share else 'they ' + differ)
-
-
-def format_same(table, width=80):
-    """The table, a column for each process (blocks of as many as fit), then the sentence."""
-    lines = ['pid %d is gone, or never was' % p for p in table['gone']]
-    fit = max(1, (min(max(width, 40), 100) - 22) // 16)
-    for start in range(0, len(table['pids']), fit):
-        part = slice(start, start + fit)
-        lines += [same_line('', ['%d' % p for p in table['pids'][part]], ''), same_line('', [safe(c or '?', 12) for c in table['comms'][part]], '')]
-        for row in table['rows'][:len(NAMESPACE_KINDS)]:
-            words = ['?' if v is None else '-' if v == '' else str(v) for v in row['values'][part]]
-            lines.append(same_line(row['what'], words, row['verdict'] if len(table['pids']) > 1 else ''))
-    for row in table['rows'][len(NAMESPACE_KINDS):]:
-        values = [v if v is not None else '?' for v in row['values']]
-        for value in dict.fromkeys(values):
-            who = [str(p) for p, v in zip(table['pids'], values) if v == value]
-            lines += wrapped('%s: %s  (%s)' % (row['what'], safe(value) or 'none named', ', '.join(who)), min(width, 100), 4) if value or any(values) else []
-    return lines + [''] + wrapped(table['sentence'], min(width, 100), 2)
-
-
-def same_line(what, words, verdict):
-    return ('%-8s' % what + ''.join(' %-15s' % w for w in words) + ' ' + (verdict or '')).rstrip()
 
 
 # ROOM READER ==================================================================
@@ -15983,6 +15086,817 @@ def json_lines(value):
             start = ',\n  '
         yield ']' if start != '[' else '[]'
     yield '{}\n' if first else '}\n'
+
+
+# ROOM SYSTEM ==================================================================
+# The command system: collecting, what is wrong with a host, and the screen. To add a kernel setting: a row of SETTINGS.
+
+# Kernel settings that matter to a hung process: sysctl's name, the use that counts against it (see setting_use), what it does.
+SETTINGS = (
+    ('kernel.pid_max', 'tasks', 'no PID left: fork fails with EAGAIN'),
+    ('kernel.threads-max', 'tasks', 'of all users: clone fails with EAGAIN'),
+    ('fs.file-max', 'files', 'of all users: open fails with ENFILE'),
+    ('fs.nr_open', None, 'the most that ulimit -n may be'),
+    ('vm.max_map_count', None, 'of one process: mmap gives ENOMEM'),
+    ('vm.overcommit_memory', None, '2: malloc fails at CommitLimit; else the OOM killer comes'),
+    ('vm.swappiness', None, 'how readily memory is swapped out'),
+    ('vm.panic_on_oom', None, '1, 2: the host panics, none is killed'),
+    ('vm.min_free_kbytes', None, 'kept back; below it, allocations wait'),
+    ('vm.dirty_ratio', None, '% dirty at which writers must wait'),
+    ('kernel.hung_task_timeout_secs', None, 'D for longer is logged; 0: never'),
+    ('kernel.hung_task_panic', None, '1: such a D panics the host'),
+    ('kernel.hung_task_warnings', None, 'log lines left; 0: no more'),
+    ('kernel.softlockup_panic', None, '1: a CPU stuck in the kernel panics'),
+    ('kernel.sched_rt_runtime_us', None, '-1: real-time threads may starve all'),
+    ('kernel.sysrq', None, 'may sysrq w log all D tasks?'),
+    ('kernel.yama.ptrace_scope', None, '1+: gdb and strace of others need root'),
+    ('kernel.kptr_restrict', None, '2: kernel addresses hidden from root'),
+    ('kernel.perf_event_paranoid', None, '2+: perf of the kernel needs root'),
+    ('kernel.core_pattern', None, 'a pipe: a crash waits for its reader'),
+    ('kernel.io_uring_disabled', None, '1, 2: io_uring_setup gives EPERM'),
+    ('fs.aio-max-nr', 'aio', 'io_setup fails with EAGAIN'),
+    ('fs.inotify.max_user_instances', None, 'per user: inotify_init gives EMFILE'),
+    ('fs.inotify.max_user_watches', None, 'per user: a new watch gives ENOSPC'),
+    ('fs.pipe-user-pages-soft', None, 'per user: later pipes are tiny'),
+    ('kernel.sem', 'sem', '4th, sets: semget gives ENOSPC'),
+    ('kernel.msgmni', 'msg', 'queues: msgget gives ENOSPC'),
+    ('kernel.msgmnb', None, 'bytes in one queue: msgsnd waits'),
+    ('kernel.shmmni', 'shm', 'segments: shmget gives ENOSPC'),
+    ('kernel.pty.max', 'pty', 'terminals: ssh, openpty give ENOSPC'),
+    ('user.max_pid_namespaces', None, 'per user: containers give ENOSPC'),
+    ('user.max_user_namespaces', None, '0: no containers without root'),
+    ('net.core.somaxconn', None, 'cap of each accept queue'),
+    ('net.core.netdev_max_backlog', None, 'packets per CPU, then drops'),
+    ('net.ipv4.ip_local_port_range', 'ports', 'used up: connect gives EADDRNOTAVAIL'),
+    ('net.ipv4.tcp_max_syn_backlog', None, 'half-open ones; more are dropped'),
+    ('net.ipv4.tcp_syn_retries', None, 'connect waits 2^(n+1)-1 s (6: 127 s)'),
+    ('net.ipv4.tcp_retries2', None, 'a dead peer is noticed after (15: 924 s and more)'),
+    ('net.ipv4.tcp_keepalive_time', None, 's idle until probed (SO_KEEPALIVE)'),
+    ('net.ipv4.tcp_keepalive_intvl', None, 's between probes'),
+    ('net.ipv4.tcp_keepalive_probes', None, 'unanswered, until ETIMEDOUT'),
+    ('net.ipv4.tcp_tw_reuse', None, '1: connect may reuse TIME_WAIT ports'),
+    ('net.ipv4.tcp_fin_timeout', None, 's that an orphan stays in FIN_WAIT2'),
+    ('net.ipv4.tcp_max_orphans', 'orphans', 'closed, still sending; more are reset'),
+    ('net.ipv4.tcp_max_tw_buckets', 'timewait', 'TIME_WAIT entries kept'),
+    ('net.ipv4.tcp_mem', 'tcp_pages', 'pages: low, pressure, max'),
+    ('net.netfilter.nf_conntrack_max', 'conntrack', 'more connections are dropped'),
+)
+# Settings whose use is itself a file of /proc/sys, or another file.
+SETTING_USE_FILES = ('proc/sys/fs/file-nr', 'proc/sys/fs/aio-nr', 'proc/sys/kernel/pty/nr', 'proc/sys/net/netfilter/nf_conntrack_count',
+                     'proc/sysvipc/sem', 'proc/sysvipc/msg', 'proc/sysvipc/shm')
+# Filesystems whose server may be gone: a touch of them can hang in D. fuse.* and nfs* are matched by their beginning.
+HANGS_ON = {'nfs': 'server', 'cifs': 'server', 'smb': 'server', 'ceph': 'server', 'fuse': 'userspace server', '9p': 'server', 'afs': 'server',
+                       'autofs': 'automounter', 'lustre': 'server', 'gpfs': 'cluster', 'ocfs2': 'cluster', 'gfs': 'cluster', 'glusterfs': 'server',
+                       'virtiofs': 'the virtual machine\'s host', 'beegfs': 'server', 'orangefs': 'server', 'pvfs2': 'server', 'coda': 'server',
+                       'vboxsf': 'the virtual machine\'s host', 'davfs': 'server'}
+# Not those, though they begin alike.
+NEVER_HANGING = ('fusectl', 'nfsd')
+MOST_PROCESSES = 20000
+HOST_STATE_WORDS = (('R', 'running'), ('S', 'asleep'), ('D', 'in D'), ('T', 'stopped'), ('t', 'traced'), ('Z', 'zombies'), ('I', 'idle kernel threads'), ('X', 'ending'))
+
+
+def sys_path(name):
+    """'kernel.pid_max' -> its virtual path."""
+    return 'proc/sys/' + name.replace('.', '/')
+
+
+def hangs_on(fstype):
+    """What a filesystem of this type depends on; '' when it is local."""
+    if fstype in NEVER_HANGING:
+        return ''
+    return next((what for begin, what in HANGS_ON.items() if fstype == begin or fstype.startswith(begin)), '')
+
+
+def first_read(reader, paths):
+    """(path, data) of the first that can be read, (None, None) otherwise."""
+    for path in paths:
+        data = reader.read(path, 1 << 26)
+        if data is not None:
+            return path, data
+    return None, None
+
+
+MOVING_HOST_FILES = ('proc/stat', 'proc/vmstat', 'proc/interrupts', 'proc/softirqs', 'proc/pressure/cpu', 'proc/pressure/memory', 'proc/pressure/io',
+                     'proc/pressure/irq')
+STILL_HOST_FILES = ('proc/loadavg', 'proc/meminfo', 'proc/uptime', 'proc/cpuinfo', 'proc/version', 'proc/cmdline', 'proc/swaps',
+                    'sys/devices/system/cpu/online', 'proc/sys/kernel/hostname', 'proc/sys/kernel/arch', 'proc/sys/kernel/tainted')
+
+
+def host_look(reader, paths):
+    """{path: text} of what can be read. A read of 4 MiB or more from /proc/sys fails with ENOMEM, however short the value."""
+    found = {}
+    for path in paths:
+        data = reader.read(path, 1 << 16 if path.startswith('proc/sys/') else 1 << 24)
+        if data is not None:
+            found[path] = text(data)
+    return found
+
+
+def state_and_name(data):
+    """(state, comm) from a stat line; the name ends at the last ')'. (None, None) for rubbish."""
+    line = text(data)
+    start, end = line.find('('), line.rfind(')')
+    rest = line[end + 1:].split()
+    return (rest[0], line[start + 1:end]) if 0 <= start < end and rest else (None, None)
+
+
+def states_of_all(reader, pids):
+    """{pid: (state, comm)} of the main threads; 1 file a process, at most MOST_PROCESSES."""
+    found = {}
+    for pid in pids[:MOST_PROCESSES]:
+        data = reader.read('proc/%d/stat' % pid, 4096)
+        state, name = state_and_name(data) if data is not None else (None, None)
+        if state:
+            found[pid] = (state, name)
+    return found
+
+
+def collect_system(reader, watch=1.0):
+    """Everything of the host, in two looks -> a plain dict that is printed, or given as JSON. Without a second look (watch 0, most snapshots)
+    nothing is said of rates."""
+    began = time.monotonic() if reader.live else 0.0
+    first = host_look(reader, STILL_HOST_FILES + MOVING_HOST_FILES)
+    pids = sorted(int(n) for n in reader.names('proc') or () if n.isdigit() and len(n) < 12)
+    states = states_of_all(reader, pids)
+    tcp_paths = [first_read(reader, ['proc/1/net/' + n, 'proc/self/net/' + n, 'proc/net/' + n]) for n in ('tcp', 'tcp6', 'sockstat', 'sockstat6')]
+    mounts_path, mounts = first_read(reader, ['proc/1/mountinfo', 'proc/self/mountinfo'])
+    if mounts is None and not reader.live:
+        mounts_path, mounts = first_read(reader, ['proc/%d/mountinfo' % pid for pid in pids])
+    settings = host_look(reader, [sys_path(name) for name, _, _ in SETTINGS if is_plain_setting(reader, name)])
+    uses = host_look(reader, [p for p in SETTING_USE_FILES if not p.endswith('conntrack_count') or sys_path('net.netfilter.nf_conntrack_max') in settings])
+    seconds = second_look(reader, watch, began)
+    later = host_look(reader, MOVING_HOST_FILES) if seconds else {}
+    again = states_of_all(reader, [p for p in states if states[p][0] == 'D']) if seconds else None
+    reader.at(0)
+    facts = system_facts(first, later, seconds, states, again, tcp_paths, mounts_path, mounts, settings, uses)
+    return dict(facts, gaps=system_gaps(reader))
+
+
+def second_look(reader, watch, began):
+    """Wait until a live watch is over, or turn a snapshot to its last look -> seconds since the first; None when there is none."""
+    if not reader.live:
+        looks = reader.later_looks()
+        reader.at(looks[-1] if looks else 0)
+        return looks[-1] / 1000.0 if looks else None
+    if watch <= 0:
+        return None
+    time.sleep(max(0.0, began + watch - time.monotonic()))
+    seconds = time.monotonic() - began
+    reader.at(int(seconds * 1000))
+    return seconds
+
+
+# Absent on many kernels, or asked for in the next place: no word under NOT READ.
+EXPECTED_GAPS = re.compile(r'proc/(1|self|net)/|proc/sys(vipc)?/|proc/pressure/irq|sys/')
+
+
+def gap_error(reader, path):
+    """The errno name of a read that failed, '' when it did not."""
+    gap = reader.gaps.get(path)
+    return getattr(gap, 'error', gap) or ''
+
+
+def system_gaps(reader):
+    """[{'path', 'error', 'remedy'}] of the files of the host that could not be read: not those that this kernel lacks."""
+    found = []
+    for path in sorted(reader.gaps):
+        error = gap_error(reader, path)
+        if path.startswith('later/') or re.match(r'proc/\d+/', path) and not path.startswith('proc/1/') or (error in ('ENOENT', 'ABSENT') and EXPECTED_GAPS.match(path)):
+            continue
+        found.append({'path': source_name(path), 'error': error, 'remedy': 'run it as root' if error in ('EACCES', 'EPERM') else ''})
+    return found
+
+
+def is_plain_setting(reader, name):
+    """Only ask for conntrack's setting where the module is loaded: its absence is the rule, and no gap."""
+    return not name.startswith('net.netfilter.') or bool(reader.names('proc/sys/net/netfilter'))
+
+
+def system_facts(first, later, seconds, states, again, tcp_paths, mounts_path, mounts, settings, uses):
+    """The looks of collect_system, parsed and joined; pure."""
+    def parsed(path, function, files=first):
+        return function(files[path].encode('utf-8', 'surrogateescape')) if path in files else None
+    stat = parsed('proc/stat', parse_host_stat) or {'cpu': {}, 'cpus': 0}
+    version = parsed('proc/version', parse_version) or {'release': None, 'text': None}
+    facts = {'seconds': seconds, 'kernel': version, 'hostname': first.get('proc/sys/kernel/hostname', '').strip() or None,
+             'arch': first.get('proc/sys/kernel/arch', '').strip() or None, 'tainted': number(first.get('proc/sys/kernel/tainted', '').strip()),
+             'cmdline': redact_text(first['proc/cmdline'].strip()) if 'proc/cmdline' in first else None,
+             'uptime_s': (parsed('proc/uptime', parse_uptime) or (None,))[0], 'cpu': cpu_facts(first, later, stat, parsed, seconds),
+             'load': load_facts(parsed('proc/loadavg', parse_loadavg), stat, later, parsed, states, again),
+             'memory': host_memory(parsed('proc/meminfo', parse_meminfo) or {}), 'swaps': [s._asdict() for s in parsed('proc/swaps', parse_swaps) or ()],
+             'vm': vm_facts(parsed('proc/vmstat', parse_vmstat) or {}, parsed('proc/vmstat', parse_vmstat, later) or {}),
+             'pressure': {k: pressure_facts(first['proc/pressure/' + k], later.get('proc/pressure/' + k), seconds)
+                          for k in ('cpu', 'memory', 'io', 'irq') if 'proc/pressure/' + k in first},
+             'interrupts': interrupt_facts(parsed('proc/interrupts', parse_interrupts), parsed('proc/interrupts', parse_interrupts, later), seconds),
+             'softirqs': interrupt_facts(parsed('proc/softirqs', parse_softirqs), parsed('proc/softirqs', parse_softirqs, later), seconds),
+             'mounts': mount_facts(mounts_path, mounts), 'tcp': tcp_facts(tcp_paths)}
+    facts['settings'] = setting_facts(settings, uses, facts)
+    return dict(facts, findings=[finding_dict(f) for f in system_findings(facts)])
+
+
+def finding_dict(f):
+    """A Finding as JSON has it."""
+    return dict(f._asdict(), evidence=[e._asdict() for e in f.evidence], next=list(f.next))
+
+
+def cpu_facts(first, later, stat, parsed, seconds):
+    """Model, CPUs online, and what they did over the watch in percent of all of them."""
+    info = parsed('proc/cpuinfo', parse_cpuinfo) or {'model': None, 'count': 0}
+    after = (parsed('proc/stat', parse_host_stat, later) or {}).get('cpu') or {}
+    rise = {k: max(0, after[k] - stat['cpu'][k]) for k in after if k in stat['cpu'] and k not in ('guest', 'guest_nice')}
+    total = sum(rise.values())
+    online = cpu_list_count(first.get('sys/devices/system/cpu/online', '')) or stat['cpus'] or info['count'] or None
+    return {'model': info['model'], 'online': online, 'watch_pct': {k: 100.0 * v / total for k, v in rise.items()} if total else None}
+
+
+def load_facts(loadavg, stat, later, parsed, states, again):
+    """The load, and what it is made of now. stuck: main threads in D in both looks (in the one look, where there is no second)."""
+    d_now = sorted(p for p, (state, _) in states.items() if state == 'D')
+    both = [p for p in d_now if again.get(p, ('',))[0] == 'D'] if again is not None else None
+    after = parsed('proc/stat', parse_host_stat, later) or {}
+    counts = collections.Counter(state for state, _ in states.values())
+    return {'avg1': loadavg.avg1 if loadavg else None, 'avg5': loadavg.avg5 if loadavg else None, 'avg15': loadavg.avg15 if loadavg else None,
+            'runnable': loadavg.runnable if loadavg else None, 'tasks': loadavg.total if loadavg else None,
+            'last_pid': loadavg.last_pid if loadavg else None, 'procs_running': [stat.get('procs_running'), after.get('procs_running')],
+            'procs_blocked': [stat.get('procs_blocked'), after.get('procs_blocked')], 'processes': len(states), 'states': dict(counts),
+            'd_now': [{'pid': p, 'comm': states[p][1]} for p in d_now],
+            'stuck': [{'pid': p, 'comm': states[p][1]} for p in both] if both is not None else None,
+            'forks_since_boot': stat.get('processes'), 'btime': stat.get('btime'),
+            'ctxt': grown(after.get('ctxt'), stat.get('ctxt'))}
+
+
+def host_memory(m):
+    """The columns of `free`, kB: used is total less available (procps 4), buff/cache is Buffers, Cached and SReclaimable."""
+    total, available = m.get('MemTotal'), m.get('MemAvailable')
+    known = [m[k] for k in ('Buffers', 'Cached', 'SReclaimable') if k in m]
+    return {'total_kB': total, 'used_kB': total - available if None not in (total, available) else None, 'free_kB': m.get('MemFree'),
+            'shared_kB': m.get('Shmem'), 'buff_cache_kB': sum(known) if known else None, 'available_kB': available,
+            'available_pct': part_percent(available, total), 'swap_total_kB': m.get('SwapTotal'), 'swap_free_kB': m.get('SwapFree'),
+            'swap_used_kB': m['SwapTotal'] - m['SwapFree'] if 'SwapTotal' in m and 'SwapFree' in m else None, 'dirty_kB': m.get('Dirty'),
+            'writeback_kB': m.get('Writeback'), 'slab_unreclaimable_kB': m.get('SUnreclaim'), 'committed_kB': m.get('Committed_AS'),
+            'commit_limit_kB': m.get('CommitLimit')}
+
+
+VM_COUNTERS = ('pswpin', 'pswpout', 'pgmajfault', 'oom_kill', 'pgscan_direct', 'compact_stall')
+
+
+def vm_facts(before, after):
+    """Totals since boot and growth over the watch of the counters that tell of memory trouble; pages and events."""
+    direct = [sum(v for k, v in look.items() if k.startswith('allocstall')) for look in (before, after)]
+    facts = {k: {'total': before[k], 'watch': grown(after.get(k), before[k])} for k in VM_COUNTERS if k in before}
+    facts['allocstall'] = {'total': direct[0], 'watch': grown(direct[1], direct[0]) if after else None}
+    return facts
+
+
+def interrupt_facts(before, after, seconds):
+    """The busiest first: by rate over the watch, where there was one, else by total."""
+    if before is None:
+        return None
+    later = {(i.name, i.what): i.total for i in after or ()}
+    rows = [{'name': i.name, 'what': i.what, 'total': i.total,
+             'per_s': (grown(later.get((i.name, i.what)), i.total) or 0) / seconds if after and seconds else None} for i in before]
+    return sorted(rows, key=lambda r: (-(r['per_s'] or 0), -r['total']))
+
+
+def mount_facts(path, data):
+    """The mounts of the host's first namespace; what each can hang on. None of them is touched: no statfs, no listing."""
+    if data is None:
+        return None
+    rows = []
+    for m in parse_mountinfo(data):
+        on = hangs_on(m.fstype)
+        options = [o for o in m.super_options.split(',') if re.match(r'(hard|soft|softerr|timeo|retrans|vers|proto|intr)\b', o)] if on else []
+        rows.append({'point': m.mountpoint, 'fstype': m.fstype, 'source': redact_text(m.source), 'options': options, 'hangs_on': on, 'read_only':
+                     'ro' in m.options.split(',')})
+    return {'path': source_name(path), 'count': len(rows), 'can_hang': [r for r in rows if r['hangs_on']],
+            'types': dict(collections.Counter(r['fstype'] for r in rows))}
+
+
+def tcp_facts(paths):
+    """Connections by state with their queues, the fullest, and the sums of sockstat; of the network namespace of the files named."""
+    (p4, d4), (p6, d6), (ps, ds), (p6s, d6s) = paths
+    if d4 is None and d6 is None and ds is None:
+        return None
+    states, worst, remotes, local_ports = {}, [], collections.Counter(), set()
+    for data in (d4, d6):
+        for local, remote, state, tx, rx in tcp_rows(data) if data is not None else ():
+            entry = states.setdefault(TCP_STATE_CODES.get(state, state), {'count': 0, 'recv_q': 0, 'send_q': 0})
+            entry['count'], entry['recv_q'], entry['send_q'] = entry['count'] + 1, entry['recv_q'] + rx, entry['send_q'] + tx
+            if (rx or tx) and state != '06':
+                worst.append((rx + tx, local, remote, TCP_STATE_CODES.get(state, state), rx, tx))
+            if state != '0A':
+                remotes[remote, local.partition(':')[0]] += 1
+                local_ports.add(number(local.rpartition(':')[2], 16))
+    stat = parse_sockstat(ds) if ds is not None else {}
+    stat6 = parse_sockstat(d6s) if d6s is not None else {}
+    busiest = remotes.most_common(1)[0] if remotes else None
+    return {'paths': [source_name(p) for p in (p4, p6, ps, p6s) if p], 'states': states,
+            'queues': [{'local': tcp_end(w[1]), 'remote': tcp_end(w[2]), 'state': w[3], 'recv_q': w[4], 'send_q': w[5]}
+                       for w in sorted(worst, key=lambda w: -w[0])[:8]],
+            'local_ports': sorted(p for p in local_ports if p is not None) if len(local_ports) < 70000 else [],
+            'busiest_remote': {'remote': tcp_end(busiest[0][0]), 'count': busiest[1]} if busiest else None,
+            'sockets_used': stat.get('sockets', {}).get('used'), 'inuse': stat.get('TCP', {}).get('inuse'), 'inuse6': stat6.get('TCP6', {}).get('inuse'),
+            'orphan': stat.get('TCP', {}).get('orphan'), 'tw': stat.get('TCP', {}).get('tw'), 'alloc': stat.get('TCP', {}).get('alloc'),
+            'mem_pages': stat.get('TCP', {}).get('mem'), 'udp_inuse': stat.get('UDP', {}).get('inuse')}
+
+
+def ipc_count(uses, name):
+    """The lines of /proc/sysvipc/NAME below its header: objects in the reader's IPC namespace."""
+    whole = uses.get('proc/sysvipc/' + name)
+    return max(0, len([line for line in whole.split('\n') if line.strip()]) - 1) if whole is not None else None
+
+
+def setting_use(uses, facts):
+    """{use key: number} of SETTINGS: what counts against them now."""
+    def word(path, position=0):
+        words = uses.get(path, '').split()
+        return number(words[position]) if len(words) > position else None
+    allocated, free = word('proc/sys/fs/file-nr'), word('proc/sys/fs/file-nr', 1)
+    tcp = facts['tcp'] or {}
+    return {'tasks': facts['load']['tasks'], 'files': allocated - (free or 0) if allocated is not None else None, 'aio': word('proc/sys/fs/aio-nr'),
+            'pty': word('proc/sys/kernel/pty/nr'), 'conntrack': word('proc/sys/net/netfilter/nf_conntrack_count'), 'sem': ipc_count(uses, 'sem'),
+            'msg': ipc_count(uses, 'msg'), 'shm': ipc_count(uses, 'shm'), 'orphans': tcp.get('orphan'), 'timewait': tcp.get('tw'),
+            'tcp_pages': tcp.get('mem_pages')}
+
+
+def setting_limit(name, words):
+    """The number that the use is held against: of kernel.sem the 4th, of tcp_mem the last, of the port range its width."""
+    values = [number(w) for w in words.split()]
+    if not values or None in values:
+        return None
+    if name == 'net.ipv4.ip_local_port_range':
+        return values[1] - values[0] + 1 if len(values) == 2 else None
+    return values[-1]
+
+
+def setting_facts(settings, uses, facts):
+    """[{'name', 'value', 'use', 'use_pct', 'what', 'source'}] of those that this kernel has."""
+    counted = setting_use(uses, facts)
+    rows = []
+    for name, key, what in SETTINGS:
+        if sys_path(name) not in settings:
+            continue
+        value = ' '.join(settings[sys_path(name)].split())
+        use, limit = counted.get(key) if key else None, setting_limit(name, value)
+        if key == 'ports':
+            use = ports_in_range(value, facts['tcp'])
+        rows.append({'name': name, 'value': value, 'use': use, 'use_pct': part_percent(use, limit) if key else None, 'what': what,
+                     'source': source_name(sys_path(name))})
+    return rows
+
+
+def ports_in_range(value, tcp):
+    """Local ports of the range that TCP connections hold now, each counted once."""
+    ends = [number(w) for w in value.split()]
+    if len(ends) != 2 or None in ends or not tcp:
+        return None
+    return len([p for p in tcp['local_ports'] if ends[0] <= p <= ends[1]])
+
+
+# What is wrong with a host. Each function: facts of collect_system in, findings out.
+
+def host_finding(code, severity, confidence, summary, evidence, steps=(), pids=()):
+    return Finding(code, severity, confidence, summary, [Evidence(*e) for e in evidence], list(steps), [], list(pids))
+
+
+def host_load(facts):
+    """Load far above the CPUs: with tasks in D, storage or a server keeps them; with many runnable, the CPUs are too few. A high average
+    alone is the past."""
+    load, cpus = facts['load'], facts['cpu']['online']
+    if load['avg1'] is None or not cpus:
+        return []
+    stuck = load['d_now'] if load['stuck'] is None else load['stuck']
+    names = ', '.join('%d %s' % (d['pid'], safe(d['comm'])) for d in stuck[:4]) + (' ...' if len(stuck) > 4 else '')
+    words = 'load %.2f on %d CPUs' % (load['avg1'], cpus)
+    running = [n for n in load['procs_running'] if n is not None]
+    if load['avg1'] > 2 * cpus and len(stuck) >= max(2, cpus):
+        return [host_finding('pressure', 'warning', 'likely', '%s, and %d processes wait in D: for storage or a server, not for a CPU' % (words, len(stuck)),
+                        [(names, '%d/stat' % stuck[0]['pid']), (words, 'loadavg')], ['python3 procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
+    if load['avg1'] > 4 * cpus and running and min(running) > 3 * cpus:
+        return [host_finding('pressure', 'warning', 'likely', '%s: more tasks want to run (%d) than there are CPUs' % (words, min(running)),
+                        [(words, 'loadavg'), ('procs_running %d' % min(running), 'stat')], ['top -o %CPU'])]
+    if stuck:
+        return [host_finding('wait-kernel', 'note', 'possible', '%d process%s in D%s: %s' % (len(stuck), '' if len(stuck) == 1 else 'es',
+                        '' if load['stuck'] is None else ' in both looks', names), [(names, '%d/stat' % stuck[0]['pid'])],
+                        ['python3 procdoc.py %d' % stuck[0]['pid']], [d['pid'] for d in stuck])]
+    return []
+
+
+def host_out_of_memory(facts):
+    """Available memory under 5 %, the OOM killer at work, or no more commit under strict overcommit."""
+    m, found = facts['memory'], []
+    kills = (facts['vm'].get('oom_kill') or {})
+    if kills.get('watch'):
+        found.append(host_finding('memory-limit', 'warning', 'proven', 'the OOM killer killed %d during the watch' % kills['watch'],
+                             [('oom_kill +%d' % kills['watch'], 'vmstat')], ['dmesg -T | grep -i "killed process"']))
+    stall = facts['pressure'].get('memory', {}).get('full_avg10') or 0
+    if m['available_pct'] is not None and m['available_pct'] < 5:
+        found.append(host_finding('memory-limit', 'critical' if stall >= 20 and m['available_pct'] < 3 else 'warning', 'likely',
+                             'the host is nearly out of memory: %s available of %s (%.1f %%)'
+                             % (bytes_text(m['available_kB'] * 1024), bytes_text(m['total_kB'] * 1024), m['available_pct']),
+                             [('MemAvailable %d kB' % m['available_kB'], 'meminfo')], ['ps -eo pid,rss,comm --sort -rss | head']))
+    strict = any(s['name'] == 'vm.overcommit_memory' and s['value'] == '2' for s in facts['settings'])
+    share = part_percent(m['committed_kB'], m['commit_limit_kB'])
+    if strict and share is not None and share >= 95:
+        found.append(host_finding('memory-limit', 'warning', 'likely', 'strict overcommit: %.0f %% of CommitLimit is promised, allocations fail' % share,
+                             [('Committed_AS %d kB of %d kB' % (m['committed_kB'], m['commit_limit_kB']), 'meminfo')]))
+    return found
+
+
+def host_swap(facts):
+    """Pages going to and from swap now, by the hundred a second; swap that is merely in use is no trouble."""
+    rates = [(facts['vm'].get(k) or {}).get('watch') for k in ('pswpin', 'pswpout')]
+    if not facts['seconds'] or None in rates:
+        return []
+    rate = sum(rates) / facts['seconds']
+    if rate < 250 or not rates[0]:
+        return []
+    return [host_finding('swapping', 'warning' if rate >= 1000 else 'note', 'likely', 'the host swaps: %.0f pages a second' % rate,
+                    [('pswpin +%d, pswpout +%d in %.1f s' % (rates[0], rates[1], facts['seconds']), 'vmstat')], ['vmstat 1'])]
+
+
+def host_stalls(facts):
+    """PSI of the host, by the rows of rule_pressure; and CPUs that the hypervisor gives to others."""
+    found = [host_finding('pressure', 'warning', 'likely', 'all tasks that could work stall for %s %.0f %% of the time' % (resource, average),
+                     [('%s avg10 %.1f %%' % (kind, average), 'pressure/' + resource)]) for resource, kind, average, _ in high_pressure(facts['pressure'])]
+    steal = (facts['cpu']['watch_pct'] or {}).get('steal', 0)
+    if steal >= 20:
+        found.append(host_finding('cpu-starved', 'warning', 'likely', 'the hypervisor kept back %.0f %% of the CPU time (steal)' % steal,
+                             [('steal %.0f %% over the watch' % steal, 'stat')]))
+    return found
+
+
+# A use this near to its setting is a finding. Name, code, percent for a warning, what fails.
+SETTING_ALARMS = (('kernel.pid_max', 'pids-limit', 90), ('kernel.threads-max', 'pids-limit', 90), ('fs.file-max', 'fd-high', 80),
+                  ('net.ipv4.tcp_max_orphans', 'pressure', 75), ('net.ipv4.tcp_mem', 'pressure', 90), ('net.ipv4.ip_local_port_range', 'pressure', 90),
+                  ('net.netfilter.nf_conntrack_max', 'pressure', 90), ('kernel.pty.max', 'pressure', 95), ('fs.aio-max-nr', 'pressure', 95),
+                  ('kernel.sem', 'pressure', 95), ('kernel.msgmni', 'pressure', 95), ('kernel.shmmni', 'pressure', 95))
+
+
+def host_settings_near(facts):
+    """Settings that use has all but reached. At 99 % of the files, ENFILE is what every process gets."""
+    found = []
+    by_name = {s['name']: s for s in facts['settings']}
+    for name, code, least in SETTING_ALARMS:
+        s = by_name.get(name)
+        if s is None or s['use_pct'] is None or s['use_pct'] < least:
+            continue
+        full = s['use_pct'] >= 99
+        code = 'fd-exhausted' if full and code == 'fd-high' else code
+        found.append(host_finding(code, 'critical' if full and code in ('fd-exhausted', 'pids-limit') else 'warning', 'likely',
+                             '%s: %d in use, %.0f %% of %s (%s)' % (name, s['use'], s['use_pct'], s['value'], s['what']),
+                             [('%s = %s' % (name, s['value']), s['source'])], ['sysctl -w %s=N lasts until the next boot' % name]))
+    return found
+
+
+SYSTEM_RULES = (host_out_of_memory, host_load, host_stalls, host_swap, host_settings_near)
+SEVERITY_ORDER = ('critical', 'warning', 'note')
+
+
+def system_findings(facts):
+    """Worst first; never empty."""
+    found = [f for rule in SYSTEM_RULES for f in rule(facts)]
+    found.sort(key=lambda f: SEVERITY_ORDER.index(f.severity))
+    return found or [host_finding('healthy', 'note', 'likely', 'nothing wrong with the host was found', [])]
+
+
+def system_status(facts):
+    """The exit status: 1 for a warning or worse, 4 where nothing could be read, else 0."""
+    if facts['load']['avg1'] is None and facts['memory']['total_kB'] is None and facts['kernel']['text'] is None:
+        return 4
+    return 1 if any(f['severity'] in ('critical', 'warning') for f in facts['findings']) else 0
+
+
+# The screen of `system`: a list of lines for each section, none wider than the width.
+
+def wrapped(line, width, indent):
+    """A line cut at spaces into lines of at most width, the later ones indented; a word longer than that is cut."""
+    import textwrap
+    return textwrap.wrap(line, width, subsequent_indent=' ' * indent, break_on_hyphens=False) or ['']
+
+
+def shown(value, form='%s'):
+    """A figure, or '?' where it is unknown."""
+    return form % value if value is not None else '?'
+
+
+def host_duration(seconds):
+    """93784 -> '1 d 2 h 3 min'; '?' for None."""
+    if seconds is None:
+        return '?'
+    days, rest = divmod(int(seconds), 86400)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    parts = [(days, 'd'), (hours, 'h'), (minutes, 'min')]
+    return ' '.join('%d %s' % p for p in parts if p[0]) or '%d s' % seconds
+
+
+def format_system(facts, width=80):
+    """The report as lines. Foreign words (comm, mount points, command line) pass through safe()."""
+    width = max(40, min(width, 100))
+    head = '%s %s, up %s, %s' % (safe(shown(facts['hostname'])), safe('Linux ' + shown(facts['kernel']['release'])), host_duration(facts['uptime_s']),
+                                 'watched %.1f s' % facts['seconds'] if facts['seconds'] else 'read once')
+    lines = wrapped(head, width, 4)
+    for title, body in (('DIAGNOSIS', show_findings), ('CPU AND LOAD', show_load), ('MEMORY', show_memory), ('PRESSURE', show_pressure), ('TCP', show_tcp),
+                        ('MOUNTS', show_mounts), ('INTERRUPTS', show_interrupts), ('KERNEL', show_kernel), ('KERNEL SETTINGS', show_settings), ('NOT READ', show_gaps)):
+        rows = body(facts)
+        lines += ['', title] if rows else []
+        for line in rows:
+            lines += two_columns(line[0], line[1], width) if isinstance(line, tuple) else wrapped('  ' + line, width, 6)
+    return lines
+
+
+def two_columns(left, right, width, at=44):
+    """'  left      right', the right one wrapped in its column, below a left one that is too long for it."""
+    if width < at + 20:
+        return wrapped('  %s: %s' % (left, right), width, 6)
+    lines = wrapped(right, width - at, 0)
+    if len(left) + 4 > at:
+        lines.insert(0, '')
+    return [('  %-*s' % (at - 2, left if i == 0 else '') + line).rstrip() for i, line in enumerate(lines)]
+
+
+def show_findings(facts):
+    rows = []
+    for f in facts['findings']:
+        rows.append('%-8s %s  [%s, %s]' % (f['severity'].upper(), f['summary'], f['code'], f['confidence']))
+        rows += ['         %s (%s)' % (e['text'], e['source']) for e in f['evidence']]
+        rows += ['         next: %s' % step for step in f['next']]
+    return rows
+
+
+def show_load(facts):
+    load, cpu = facts['load'], facts['cpu']
+    rows = ['%s CPUs online: %s' % (shown(cpu['online']), safe(shown(cpu['model'])))]
+    if cpu['watch_pct']:
+        busy = sorted(cpu['watch_pct'].items(), key=lambda kv: -kv[1])
+        rows.append('over the watch: %s  (stat)' % ', '.join('%s %.0f %%' % kv for kv in busy if kv[1] >= 0.5))
+    rows.append('load average %s %s %s (1, 5, 15 min): tasks that run, want to run, or wait in D; compare with %s CPUs'
+                % (shown(load['avg1'], '%.2f'), shown(load['avg5'], '%.2f'), shown(load['avg15'], '%.2f'), shown(cpu['online'])))
+    rows.append('now %s runnable of %s tasks (threads), last PID given %s  (loadavg)' % (shown(load['runnable']), shown(load['tasks']), shown(load['last_pid'])))
+    states = ['%d %s' % (load['states'][state], word) for state, word in HOST_STATE_WORDS if load['states'].get(state)]
+    rows.append('%d processes, by their main threads: %s  (PID/stat)' % (load['processes'], ', '.join(states)))
+    blocked = [n for n in load['procs_blocked'] if n is not None]
+    if blocked and max(blocked):
+        rows.append('tasks waiting for disk I/O: %s  (stat: procs_blocked)' % ', then '.join(str(n) for n in blocked))
+    return rows
+
+
+def show_memory(facts):
+    m = facts['memory']
+    def kB(key):
+        return shown(m[key], '%d')
+    rows = ['%10s %11s %11s %11s %11s %11s' % ('', 'total', 'used', 'free', 'buff/cache', 'available'),
+            '%-10s %11s %11s %11s %11s %11s kB' % ('Mem', kB('total_kB'), kB('used_kB'), kB('free_kB'), kB('buff_cache_kB'), kB('available_kB')),
+            '%-10s %11s %11s %11s' % ('Swap', kB('swap_total_kB'), kB('swap_used_kB'), kB('swap_free_kB')),
+            'available: what programs can still get without swapping, %s; most of buff/cache is given back when asked for. free is memory that '
+            'nothing uses yet: little of it is normal  (meminfo)' % shown(m['available_pct'], '%.0f %% of all')]
+    rows += ['swap %s: %d of %d kB' % (safe(s['filename']), s['used_kB'], s['size_kB']) for s in facts['swaps'][:4]]
+    moved = ['%s +%d' % (k, v['watch']) for k, v in sorted(facts['vm'].items()) if v['watch']]
+    total = ['%s %d' % (k, facts['vm'][k]['total']) for k in ('oom_kill',) if facts['vm'].get(k, {}).get('total')]
+    if moved or total:
+        rows.append('over the watch: %s%s  (vmstat)' % (', '.join(moved) or 'nothing', '; since boot: ' + ', '.join(total) if total else ''))
+    return rows
+
+
+def show_pressure(facts):
+    if not facts['pressure']:
+        return ['not known: no PSI (kernel before 4.20, or psi=0)']
+    rows = ['%-7s %9s %9s %9s %9s   percent of the time in which' % ('', 'some 10s', 'full 10s', 'some now', 'full now')]
+    notes = {'cpu': 'some task waited for a CPU', 'memory': 'some / all waited for memory', 'io': 'some / all waited for I/O', 'irq': 'all waited for interrupts'}
+    for kind, p in facts['pressure'].items():
+        figures = [shown(p[k], '%.2f') if p[k] is not None else '-' for k in ('some_avg10', 'full_avg10', 'some_watch_pct', 'full_watch_pct')]
+        rows.append('%-7s %9s %9s %9s %9s   %s' % tuple([kind] + figures + [notes[kind]]))
+    return rows
+
+
+def show_tcp(facts):
+    tcp = facts['tcp']
+    if tcp is None:
+        return ['not known: net/tcp could not be read']
+    rows = ['%-12s %7s %10s %10s' % ('state', 'count', 'Recv-Q', 'Send-Q')]
+    rows += ['%-12s %7d %10d %10d' % (name, s['count'], s['recv_q'], s['send_q']) for name, s in sorted(tcp['states'].items(), key=lambda kv: -kv[1]['count'])]
+    rows += ['the fullest:        Recv-Q     Send-Q  local > remote'] if tcp['queues'] else []
+    rows += ['%-15s %10d %10d  %s > %s' % (q['state'], q['recv_q'], q['send_q'], q['local'], q['remote']) for q in tcp['queues'][:4]]
+    rows.append('sockets used %s; TCP in use %s + %s (IPv6), orphaned %s, timewait %s, memory %s pages'
+                % tuple(shown(tcp[k]) for k in ('sockets_used', 'inuse', 'inuse6', 'orphan', 'tw', 'mem_pages')))
+    rows.append('of LISTEN, Recv-Q counts connections that the program has not accepted  (%s)' % ', '.join(tcp['paths']))
+    return rows
+
+
+def show_mounts(facts):
+    mounts = facts['mounts']
+    if mounts is None:
+        return ['not known: no mountinfo could be read']
+    rows = ['%d mounts, %d of them can hang (not touched; a process that touches one may go to D)  (%s)'
+            % (mounts['count'], len(mounts['can_hang']), mounts['path'])]
+    for m in mounts['can_hang'][:20]:
+        rows.append('%s %s from %s: depends on its %s%s' % (m['fstype'], safe(m['point']), safe(m['source']), m['hangs_on'].replace('the ', ''),
+                                                      ' [%s]' % safe(','.join(m['options'])) if m['options'] else ''))
+    return rows
+
+
+def show_interrupts(facts):
+    rows = facts['interrupts']
+    if rows is None:
+        return ['not known']
+    line = '%6s %10s %14s  %s'
+    shown_rows = [line % ('', 'per s', 'since boot', '')]
+    shown_rows += [line % (safe(r['name']), shown(r['per_s'], '%.0f') if r['per_s'] is not None else '-', r['total'], safe(r['what'], 44)) for r in rows[:6]]
+    soft = [r for r in facts['softirqs'] or () if r['per_s'] or (r['per_s'] is None and r['total'])][:5]
+    shown_rows.append('softirqs: %s' % (', '.join('%s %s' % (safe(r['name']), '%.0f/s' % r['per_s'] if r['per_s'] is not None else r['total']) for r in soft) or 'none'))
+    return shown_rows + ['(interrupts, softirqs)']
+
+
+def show_kernel(facts):
+    rows = [safe(shown(facts['kernel']['text']), 400) + '  (version)']
+    rows.append('command line: %s  (cmdline)' % safe(shown(facts['cmdline']), 1000))
+    if facts['tainted']:
+        rows.append('tainted %d: out-of-tree or broken parts, see "explain tainted"' % facts['tainted'])
+    return rows
+
+
+def show_settings(facts):
+    """Two columns: the setting in force with its use, and what it does."""
+    rows = []
+    for s in facts['settings']:
+        use = ' (%d used)' % s['use'] if s['use'] is not None else ''
+        rows.append(('%s = %s%s' % (s['name'], safe(s['value'], 40), use), s['what']))
+    return rows + ['A write to /proc/sys (sysctl -w) does not outlive a reboot; a line in /etc/sysctl.d/*.conf does. net.* are of the network namespace '
+                   'that was read; a container may have its own.']
+
+
+def show_gaps(facts):
+    return ['%s: %s%s' % (safe(g['path']), g['error'], ' (%s)' % g['remedy'] if g['remedy'] else '') for g in facts['gaps'][:20]]
+
+
+# ROOM SAME ====================================================================
+# The command same: which processes share a container, namespace by namespace.
+
+NAMESPACE_KINDS = ('cgroup', 'ipc', 'mnt', 'net', 'pid', 'time', 'user', 'uts')
+
+
+def collect_same(reader, pids):
+    """{'pids': [...], 'processes': {pid: {...}}}: names of namespaces by link alone. gone: no such process (any more).
+
+    '' for a namespace is 'this kernel has none of the kind'; None is unknown, with its error in 'errors'.
+    """
+    return {'pids': list(pids), 'processes': {pid: collect_namespaces(reader, pid) for pid in pids}}
+
+
+def collect_namespaces(reader, pid):
+    """One process of collect_same. A dead main thread has no namespaces: a living thread's are asked."""
+    base = 'proc/%d' % pid
+    stat = reader.read(base + '/stat', 4096)
+    state, name = state_and_name(stat) if stat is not None else (None, None)
+    error = gap_error(reader, base + '/stat') if stat is None else ''
+    if error in ('ENOENT', 'ESRCH', 'ABSENT'):
+        return {'comm': None, 'state': None, 'gone': True, 'ns': {}, 'errors': {}, 'cgroup': None, 'container': None}
+    folder = living_folder(reader, base) if state == 'Z' else base
+    listed = reader.names(folder + '/ns') or []
+    links = {k: reader.link('%s/ns/%s' % (folder, k)) if k in listed or 'ipc' not in listed else '' for k in NAMESPACE_KINDS}
+    gaps = {k: gap_error(reader, '%s/ns/%s' % (folder, k)) for k, v in links.items() if v is None}
+    data = reader.read(base + '/cgroup')
+    lines = parse_cgroup(data) if data is not None else []
+    container = container_of([line.path for line in lines])
+    mountinfo = None if container and container['runtime'] else reader.read(folder + '/mountinfo')
+    return {'comm': name, 'state': state, 'gone': False, 'ns': {k: namespace_number(v) if v else v for k, v in links.items()},
+            'errors': gaps, 'cgroup': main_cgroup_path(lines) if data is not None else None,
+            'container': container_of_mounts(parse_mountinfo(mountinfo)) or container if mountinfo else container}
+
+
+def living_folder(reader, base):
+    """The task folder of a thread that still lives under a dead main thread; base itself for a zombie."""
+    for tid in sorted(reader.names(base + '/task') or ()):
+        stat = reader.read('%s/task/%s/stat' % (base, tid), 4096)
+        if stat is not None and state_and_name(stat)[0] not in ('Z', 'X', None) and reader.names('%s/task/%s/ns' % (base, tid)):
+            return '%s/task/%s' % (base, tid)
+    return base
+
+
+def main_cgroup_path(lines):
+    """One path to show for a process: version 2's, systemd's, or else the longest."""
+    for wanted in ((), ('name=systemd',)):
+        for line in lines:
+            if line.controllers == wanted and line.path != '/':
+                return line.path
+    return max([line.path for line in lines] or [''], key=len)
+
+
+def compare_namespaces(processes):
+    """{kind: 'same' | 'differ' | 'unknown' | 'absent'}; one unreadable among equal ones is unknown, but two known that differ do differ."""
+    verdict = {}
+    for kind in NAMESPACE_KINDS:
+        values = [p['ns'].get(kind) for p in processes]
+        known = {v for v in values if v not in (None, '')}
+        verdict[kind] = ('differ' if len(known) > 1 else 'unknown' if None in values else 'absent' if not known else 'same')
+    return verdict
+
+
+def same_table(collected):
+    """Compare what collect_same read; pure -> {'pids', 'gone', 'rows': [{'what', 'values': [by pid], 'verdict'}], 'shared', 'different',
+    'unknown', 'same_container': True, False or None, 'sentence', 'status'}."""
+    pids = collected['pids']
+    gone = [p for p in pids if collected['processes'][p]['gone']]
+    there = [p for p in dict.fromkeys(pids) if p not in gone]
+    processes = [collected['processes'][p] for p in there]
+    verdict = compare_namespaces(processes) if processes else {}
+    rows = [{'what': kind, 'values': [p['ns'].get(kind) for p in processes], 'verdict': verdict.get(kind)} for kind in NAMESPACE_KINDS]
+    rows.append(value_row('cgroup path', [p['cgroup'] for p in processes]))
+    rows.append(value_row('container', [container_name(p['container']) if p['cgroup'] is not None else None for p in processes]))
+    named = {k: [n for n in NAMESPACE_KINDS if verdict.get(n) == k] for k in ('same', 'differ', 'unknown')}
+    same = is_same_container(processes, named)
+    return {'pids': there, 'comms': [p['comm'] for p in processes], 'gone': gone, 'rows': rows, 'shared': named['same'], 'different': named['differ'],
+            'unknown': named['unknown'], 'same_container': same, 'sentence': same_sentence(there, processes, named, same),
+            'status': 3 if not there else 4 if not named['same'] + named['differ'] and rows[-2]['verdict'] == 'unknown' else 0}
+
+
+def value_row(what, values):
+    known = {v for v in values if v is not None}
+    return {'what': what, 'values': values, 'verdict': 'differ' if len(known) > 1 else 'unknown' if None in values else 'same'}
+
+
+def container_name(container):
+    """'docker 0123456789ab', 'pod UID', '' where nothing names one."""
+    if not container or not container['runtime']:
+        return ''
+    return '%s %s' % (container['runtime'], (container['id'] or '')[:12] or 'pod ' + (container['pod'] or '?'))
+
+
+def on_host(process):
+    """In the first pid and user namespaces, and in no named container: not in a container of its own. None: not known."""
+    ns = process['ns']
+    if ns.get('pid') is None:
+        return None
+    return ns['pid'] in ('', FIRST_NAMESPACES['pid']) and not container_name(process['container'])
+
+
+def container_ids(processes):
+    return {(p['container'] or {}).get('id') for p in processes if container_name(p['container'])}
+
+
+def is_same_container(processes, named):
+    """True: all of what makes a container is shared, and it is one; False: something of it differs, or there is none; None: cannot be told.
+
+    A process in it may have a cgroup, user or time namespace of its own and still be of it.
+    """
+    if len(container_ids(processes)) > 1 or set(named['differ']) - {'cgroup', 'user', 'time'}:
+        return False
+    if len(processes) < 2 or not {'pid', 'mnt', 'net'} <= set(named['same']):
+        return None
+    return not any(on_host(p) for p in processes)
+
+
+def same_sentence(pids, processes, named, same):
+    """The answer in one sentence."""
+    if len(pids) < 2:
+        return 'only one process to look at' if pids else 'none of them exists any more'
+    names = {container_name(p['container']) for p in processes}
+    one_name = names.pop() if len(names) == 1 else ''
+    tail = '; %s could not be read of all' % ', '.join(named['unknown']) if named['unknown'] else ''
+    share = 'they share %s' % ', '.join(named['same']) if named['same'] else ''
+    if same:
+        extra = '; only %s differ' % ', '.join(named['differ']) if named['differ'] else ''
+        return 'the same container%s%s%s' % (' (%s)' % one_name if one_name else '', extra, tail)
+    if named['differ']:
+        return differing_sentence(processes, named, share, tail)
+    if same is None and one_name:
+        return 'the same container by their control groups (%s)%s' % (one_name, tail)
+    if same is False and len(container_ids(processes)) > 1:
+        return 'different containers by their control groups%s' % (', though ' + share + tail if share else tail)
+    if same is None or named['unknown']:
+        return '%s: whether it is the same container cannot be told' % (share + tail if share else tail[2:])
+    return 'the same namespaces, those of the host: no container is between them'
+
+
+def differing_sentence(processes, named, share, tail):
+    """Where at least one namespace differs: containers of one pod, or not the same container."""
+    differ = 'differ in %s%s' % (', '.join(named['differ']), tail)
+    pods = {(p['container'] or {}).get('pod') for p in processes}
+    if {'net', 'ipc'} <= set(named['same']) and len(pods) == 1 and None not in pods:
+        return 'containers of one pod (%s): %s, and %s' % (pods.pop(), share, differ)
+    return 'not the same container: %s' % (share + ', and ' + differ if share else 'they ' + differ)
+
+
+def format_same(table, width=80):
+    """The table, a column for each process (blocks of as many as fit), then the sentence."""
+    lines = ['pid %d is gone, or never was' % p for p in table['gone']]
+    fit = max(1, (min(max(width, 40), 100) - 22) // 16)
+    for start in range(0, len(table['pids']), fit):
+        part = slice(start, start + fit)
+        lines += [same_line('', ['%d' % p for p in table['pids'][part]], ''), same_line('', [safe(c or '?', 12) for c in table['comms'][part]], '')]
+        for row in table['rows'][:len(NAMESPACE_KINDS)]:
+            words = ['?' if v is None else '-' if v == '' else str(v) for v in row['values'][part]]
+            lines.append(same_line(row['what'], words, row['verdict'] if len(table['pids']) > 1 else ''))
+    for row in table['rows'][len(NAMESPACE_KINDS):]:
+        values = [v if v is not None else '?' for v in row['values']]
+        for value in dict.fromkeys(values):
+            who = [str(p) for p, v in zip(table['pids'], values) if v == value]
+            lines += wrapped('%s: %s  (%s)' % (row['what'], safe(value) or 'none named', ', '.join(who)), min(width, 100), 4) if value or any(values) else []
+    return lines + [''] + wrapped(table['sentence'], min(width, 100), 2)
+
+
+def same_line(what, words, verdict):
+    return ('%-8s' % what + ''.join(' %-15s' % w for w in words) + ' ' + (verdict or '')).rstrip()
 
 
 # ROOM EXPLAIN ===============================================================
