@@ -43,7 +43,8 @@ The map, from top to bottom; each room uses only those above it (grep -n '^# ROO
 
 At 2 AM: a wait channel or system call is not known -> a row in TABLES. A new kernel prints
 a file otherwise -> its block in FILES. A secret gets through -> a word in SAFE. A verdict
-is wrong -> its rule_* in RULES, or its place in RANK.
+is wrong -> its rule_* in RULES, or its place in RANK. All rooms stand in one string, whose
+comment says why; for an editor the file is plain Python without two lines of it.
 """
 
 import collections
