@@ -11851,8 +11851,11 @@ def follow_chain(reader, pid, s, arch, most=32, depth=6):
             other = read_other(reader, other_pid)
             if other is not None:
                 other = other._replace(fds=other_fds(reader, other, arch))
+                own_ends(reader, s, other.fds)
+                if diag:
+                    sockets_of_other(reader, s, other)
                 wants |= holder_wants(other.fds, s['sockets'], s['unix'])
-                pids |= child_waited(other, arch)
+                pids |= child_waited(reader, other, arch) | lock_awaited(s['locks'], other_pid) - {pid}
             others[other_pid] = other
     s['others'], s['holders'] = others, holders
     if any(mount.fstype.startswith('fuse') and mount.fstype != 'fusectl' for mount in s['mounts'] or ()) and any(
@@ -11918,15 +11921,48 @@ def first_others(s, threads, arch):
 CHILD_CALLS = frozenset('wait4 waitid waitpid vfork clone clone3'.split())
 
 
-def child_waited(other, arch):
-    """Pids that another process waits for by wait4(pid)."""
+def child_waited(reader, other, arch):
+    """Pids that another process waits for by wait4(pid), or by a wait for any child."""
     pids = set()
     for thread in other.threads:
-        if call_name(arch, thread.syscall) in ('wait4', 'waitpid'):
-            child = signed32(thread.syscall.args[0])
-            if child > 0:
-                pids.add(child)
+        name = call_name(arch, thread.syscall)
+        if name in ('wait4', 'waitpid', 'waitid'):
+            child = signed32(thread.syscall.args[0]) if name != 'waitid' else -1
+            data = reader.read('proc/%d/task/%d/children' % (other.pid, thread.stat.pid)) if child <= 0 else None
+            pids.update([child] if child > 0 else [pid for pid in map(number, text(data or b'').split()) if pid][:8])
     return pids
+
+
+def lock_awaited(locks, pid):
+    """Pids that hold the file lock that a process waits for, by /proc/locks."""
+    ordinals = {row.ordinal for row in locks or () if row.blocked and row.pid == pid}
+    return {row.pid for row in locks or () if row.ordinal in ordinals and not row.blocked and row.pid and row.pid > 0}
+
+
+def own_ends(reader, s, waited):
+    """The target's own ends of the pipes that another process is blocked on: their fdinfo says which end it is."""
+    pipes = {row.target for row in (waited or {}).values() if row.kind == 'pipe'}
+    for fd, row in sorted((s['fds'] or {}).items()) if pipes else ():
+        if row.target in pipes and row.info is None:
+            info = parsed(parse_fdinfo, reader.read('%s/fdinfo/%d' % (s['base'], fd)))
+            s['fds'][fd] = row._replace(info=info)
+
+
+def sockets_of_other(reader, s, other):
+    """The TCP rows, or the unix peers, of the sockets that another process is blocked on."""
+    known = by_inode(s['sockets'])
+    wanted = {row.inode for row in (other.fds or {}).values() if row.kind == 'socket' and row.inode}
+    new = sorted(wanted - set(known) - set(s['unix'] or {}))
+    if not new or s['sockets'] is None:
+        return
+    found = read_sockets(reader, 'proc/%d' % other.pid, set(new), ('tcp', 'tcp6'))
+    for proto, rows in (found or {}).items():
+        s['sockets'].setdefault(proto, []).extend(row for row in rows if row.inode not in known)
+    left = sorted(set(new) - set(by_inode(s['sockets'])))
+    if left:
+        peers = dict(s['unix'] or {})
+        peers.update(reader.ask('unix:%d' % other.pid, 'ask_unix', left) or {})
+        s['unix'] = peers
 
 
 def read_diag(reader, s, waited):
@@ -12811,15 +12847,75 @@ def follow(f, pid, seen=()):
 
 def next_pids(f, other, wait):
     """Whom another process waits for, as far as what was read tells."""
-    if wait.kind == 'child' and wait.call is not None and wait.call.name in ('wait4', 'waitpid'):
-        child = signed32(wait.call.args[0])
-        return [child] if child in (f.snap.others or {}) else []
-    if wait.kind in ('pipe-read', 'pipe-write') and wait.fd is not None and other.fds:
-        mine = other.fds.get(wait.fd)
+    mine = other.fds.get(wait.fd) if other.fds and wait.fd is not None else None
+    if wait.kind == 'child' and wait.call is not None:
+        return awaited_children(f, other, wait.call)
+    if wait.kind in ('pipe-read', 'pipe-write') and mine is not None:
         letter = 'w' if wait.kind == 'pipe-read' else 'r'
-        rows = [row for row in holder_rows(f) if mine is not None and row[2] == mine.target and letter in row[4]]
-        return [row[0] for row in rows if row[0] != other.pid]
+        pids = [row[0] for row in holder_rows(f) if row[2] == mine.target and letter in row[4] and row[0] != other.pid]
+        return pids or [f.pid for row in (f.snap.fds or {}).values() if row.target == mine.target and letter in side_of(row.flags)][:1]
+    if wait.kind in ('socket-read', 'socket-write') and mine is not None:
+        return socket_peers(f, mine.inode)
+    if wait.kind == 'file-lock':
+        return sorted(lock_awaited(f.snap.locks, other.pid) - {other.pid})
     return []
+
+
+def awaited_children(f, other, call):
+    """The children that another process waits for, those that cannot go on first."""
+    child = signed32(call.args[0]) if call.name in ('wait4', 'waitpid') else signed32(call.args[1]) if call.name == 'waitid' and call.args[0] == 1 else -1
+    rows = [row.stat for row in (f.snap.others or {}).values() if row is not None and row.stat is not None
+            and (row.pid == child if child > 0 else row.stat.ppid == other.pid)]
+    return [stat.pid for stat in sorted(rows, key=lambda stat: (stat.state not in 'TtD', stat.pid))]
+
+
+def socket_peers(f, inode):
+    """Who has the other end of another process's socket, by its inode: this process, or one that the scan found."""
+    row = by_inode(f.snap.sockets).get(inode)
+    unix = f.snap.unix or {}
+    peer = unix.get(inode, {}).get('peer_inode') or next((mine for mine, facts in unix.items() if facts.get('peer_inode') == inode), None)
+    if row is not None and row.proto.startswith('tcp'):
+        mirror = tcp_peer_on_host(row, tables_tcp(f.snap.sockets))
+        peer = mirror.inode if mirror is not None else None
+    if not peer:
+        return []
+    pids = [held[0] for held in holder_rows(f) if held[2] == 'socket:[%d]' % peer]
+    return pids or [f.pid for mine in (f.snap.fds or {}).values() if mine.kind == 'socket' and mine.inode == peer][:1]
+
+
+FREE_TO_GO_ON = frozenset('running epoll poll sleep accept signal event tty io-uring'.split())
+
+
+def in_ring(f, links):
+    """The chain comes back to this process, and no thread of it is free to go on: a deadlock across processes."""
+    return bool(links) and links[-1].end == 'cycle' and links[-1].pid == f.pid and not any(
+        view.moved or view.wait.kind in FREE_TO_GO_ON for view in f.living)
+
+
+RING_SAYS = ' It is a deadlock: none of them can go on.'
+
+
+def ring_of(f, view, links, severity):
+    """(what to say of a ring, severity). Two ends of a connection that both read are no deadlock by what the kernel shows: a
+    signal or a timeout may make one of them speak."""
+    if not in_ring(f, links):
+        return '', severity
+    if view.wait.kind == 'socket-read' and all(link.end in ('socket-read', 'cycle') for link in links):
+        return ' Each waits for the other to speak.', severity
+    return RING_SAYS, 'critical'
+
+
+def last_but_us(f, links):
+    """The last process of a chain to look at next: not this one again."""
+    return [link for link in links if link.pid != f.pid][-1]
+
+
+def waits_for_work(f, links):
+    """The process at the end waits for something from this one, which has a thread that may send it: an idle worker."""
+    return len(links) > 1 and links[-1].end == 'cycle' and links[-2].end in ('pipe-read', 'socket-read') and not in_ring(f, links)
+
+
+QUIET_ENDS = ('tty', 'sleep', 'epoll', 'accept', 'poll', 'event')
 
 
 def holder_rows(f):
@@ -13532,7 +13628,7 @@ def wait_finding(f, code, kind, views):
     if frames:
         what += ',' + frame_place(frames)
     confidence = 'proven' if view.wait.by in ('syscall', 'stack') and f.watched_s else 'likely' if view.wait.sure else 'possible'
-    if code == 'wait-kernel' and not view.wait.sure:
+    if code == 'wait-kernel' and not view.wait.sure or confidence == 'proven' and unseen_text(f) and unseen_text(f) in words:
         confidence = 'likely'
     summary = '%s %s%s.%s' % (who, verb, what, ' ' + words if words else '')
     return finding(code, severity, confidence, summary, wait_evidence(f, view) + more,
@@ -13553,14 +13649,21 @@ def explain_pipe(f, view, severity):
         rows = end.others
         names = ', '.join(process_text(f, row[0], row[3]) for row in rows[:3]) + (', ...' if len(rows) > 3 else '')
         links = follow(f, rows[0][0])
-        words = 'The %s end is held by %s. %s' % (side, names, chain_sentence(links))
-        quiet = reads and links and links[-1].end in ('tty', 'sleep', 'epoll', 'accept', 'poll', 'event')
+        idle_worker = reads and waits_for_work(f, links)
+        words = 'The %s end is held by %s. %s' % (side, names, chain_sentence(links[:-1] if idle_worker else links))
+        quiet = idle_worker or reads and links[-1].end in QUIET_ENDS
+        ring, severity = ring_of(f, view, links, severity)
+        words += ring or (' It waits for work from here.' if idle_worker else '')
         proof = [Evidence('%s has the %s end: fd %d' % (process_text(f, row[0], row[3]), side, row[1]), '%d/fd/%d' % (row[0], row[1]))
                  for row in rows[:3]]
         return (words, 'note' if quiet else severity, proof,
-                ['python3 procdoc.py %d' % links[-1].pid], [row[0] for row in rows])
+                ['python3 procdoc.py %d' % last_but_us(f, links).pid], [row[0] for row in rows])
     if end.word == 'self':
         mine = ', '.join('fd %d' % number_of_fd for number_of_fd in end.own[:4])
+        waker = who_else_here(f, view)
+        if waker:
+            return ('Only the process itself has the %s end (%s): %s.' % (side, mine, waker), 'note' if reads else 'warning',
+                    [Evidence('%s end: %s' % (side, mine), f.source('fd'))], [], [])
         words = ('Only the process itself has the %s end (%s): nobody else can ever %s, and it never ends.'
                  % (side, mine, 'write to it or close it' if reads else 'read from it'))
         if caveat:
@@ -13570,6 +13673,18 @@ def explain_pipe(f, view, severity):
         words = 'No other process that can be seen has the %s end' % side + ('; %s.' % caveat if caveat else '.')
         return words, severity, [], ['run procdoc as root: it then sees the descriptors of all processes'] if caveat else [], []
     return 'Who has the %s end was not looked for.' % side, severity, [], [], []
+
+
+RUNTIME_SIGNALS = 1 << 1 | 7 << 31          # SIGINT, which Python always catches, and the C library's own 32 to 34
+
+
+def who_else_here(f, view):
+    """Who of this process may end a wait on its own pipe or socket pair: a signal handler (the self-pipe of event loops), or
+    a thread that is not blocked itself. '' for nobody."""
+    if any(other.tid != view.tid and (other.moved or other.wait.kind in FREE_TO_GO_ON) for other in f.living):
+        return 'it is a wake-up between its own threads'
+    caught = (status_mask(f.snap.status, 'SigCgt') or 0) & ~RUNTIME_SIGNALS
+    return 'a handler of its signals may write to it (a wake-up pipe)' if caught and view.wait.kind.endswith('read') else ''
 
 
 def explain_socket(f, view, severity):
@@ -13608,7 +13723,9 @@ def explain_tcp(f, view, severity, fd, row, more):
     if pids:
         links = follow(f, pids[0])
         words.append(chain_sentence(links))
-        nexts.append('python3 procdoc.py %d   (the peer)' % links[-1].pid)
+        ring, severity = ring_of(f, view, links, severity)
+        words[-1] += ring
+        nexts.append('python3 procdoc.py %d   (the peer)' % last_but_us(f, links).pid)
     elif peers:
         words.append('The other end is in this process itself.')
     elif view.wait.kind == 'connect':
@@ -13643,9 +13760,17 @@ def explain_unix(f, view, severity, fd, row, more):
     pids = [pid for pid, _ in peers if pid != f.pid]
     if pids:
         links = follow(f, pids[0])
-        return (chain_sentence(links), severity, more + [Evidence('its peer is held by %s' % process_text(f, pids[0]), '%d/fd' % pids[0])],
-                ['python3 procdoc.py %d   (the peer)' % links[-1].pid], pids)
+        words = chain_sentence(links)
+        ring, severity = ring_of(f, view, links, severity)
+        words += ring
+        if not ring and view.wait.kind == 'socket-read' and not peer.path and (links[-1].end in QUIET_ENDS or waits_for_work(f, links)):
+            severity = 'note'           # a worker on its master's socket pair, and the master is idle
+        return (words, severity, more + [Evidence('its peer is held by %s' % process_text(f, pids[0]), '%d/fd' % pids[0])],
+                ['python3 procdoc.py %d   (the peer)' % last_but_us(f, links).pid], pids)
     if peers:
+        waker = who_else_here(f, view)
+        if waker:
+            return 'The other end is in this process itself: %s.' % waker, 'note' if view.wait.kind == 'socket-read' else 'warning', more, [], []
         return 'The other end is in this process itself: nobody else can ever answer.', 'critical', more, [], []
     caveat = unseen_text(f)
     return 'No process that can be seen has the other end%s.' % ('; ' + caveat if caveat else ''), severity, more, [], []
@@ -13661,19 +13786,23 @@ def explain_child(f, view, severity):
     comm = f.snap.stat.comm
     if not children:
         return '', 'note' if comm in SHELLS_AND_INITS else severity, [], [], []
-    texts, bad = [], None
+    texts, bad, ring = [], None, False
     for child in children[:3]:
         links = follow(f, child.pid)
         texts.append('; '.join(link.text for link in links))
+        ring = ring or in_ring(f, links)
         if links[-1].end in ('stopped', 'disk', 'nfs', 'fuse', 'kernel', 'memory', 'vfork'):
-            bad = bad or child
+            bad = bad or links[-1]
     words = 'Its %s: %s.' % ('child' if len(children) == 1 else '%d children' % len(children), '; '.join(texts))
+    if ring:
+        words, severity = words + RING_SAYS, 'critical'
     if comm in SHELLS_AND_INITS and bad is None:
         severity = 'note'
     target = bad or children[0]
     return (words, severity, [Evidence('child %d (%s) is in state %s' % (child.pid, child.comm, child.state), '%d/stat' % child.pid)
                               for child in children[:3]],
-            ['python3 procdoc.py %d   (the child is what to look at)' % target.pid], [child.pid for child in children[:50]])
+            ['python3 procdoc.py %d   (%s is what to look at)' % (target.pid, 'the child' if target.pid in [child.pid for child in children] else 'the end of the chain')],
+            [child.pid for child in children[:50]])
 
 
 def explain_vfork(f, view, severity):
@@ -13710,8 +13839,9 @@ def explain_file_lock(f, view, severity):
     if holder.pid == f.pid:
         return what + 'This process holds it itself, through another descriptor.', severity, [source], [], []
     links = follow(f, holder.pid)
-    return (what + 'It is held by %s.' % held_by(links), severity, [source],
-            ['python3 procdoc.py %d   (the holder)' % links[-1].pid], [holder.pid])
+    ring, severity = ring_of(f, view, links, severity)
+    return (what + 'It is held by %s.' % held_by(links) + ring, severity, [source],
+            ['python3 procdoc.py %d   (the holder)' % last_but_us(f, links).pid], [holder.pid])
 
 
 def explain_disk(f, view, severity):

@@ -5767,6 +5767,9 @@ class Waits(Case):
             self.assertTrue(procdoc.wait_of(thread, rng.choice(('x86_64', 'aarch64', 'i386', None)), fds).kind)
 
 
+UNIX_ROW = {'type': 'stream', 'state': 'ESTABLISHED', 'peer_inode': None, 'rqueue': 0, 'wqueue': 0, 'name': '', 'shutdown': '', 'waiting': ()}
+
+
 class Chains(Case):
     """From a process to whom it waits for, across processes, to an end a person can act on."""
 
@@ -5792,6 +5795,74 @@ class Chains(Case):
         self.assertEqual(links[-1].end, 'cycle')
         links = self.links({812: other(812, READ3, fds=fds_of(f3='pipe:[9]'))}, held((PID, 1, 'pipe:[9]', 'w')))
         self.assertEqual(links[-1].end, 'cycle')
+
+    def ring(self, *threads, **fields):
+        """The findings of a report whose chain comes back to the target."""
+        f, findings = procdoc.diagnose(snapshot(*threads, **fields))
+        self.assertEqual([gap for gap in f.gaps if gap.startswith(('rule ', 'join '))], [], f.gaps)
+        return findings[0]
+
+    def test_a_child_that_writes_to_its_waiting_parent(self):
+        """Popen(stdout=PIPE).wait(): the pipe is full, and its only reader waits for the writer."""
+        child = other(812, ('write', 1, 0x7f0000000000, 100), 'child', fds=fds_of(f1=('pipe:[9]', 1)))
+        fields = dict(fds=fds_of(f5='pipe:[9]'), others={812: child}, holders=held((812, 1, 'pipe:[9]', 'w')), children=(child.stat._replace(ppid=PID),))
+        found = self.ring(th(call=('wait4', 812, 0, 0, 0)), **fields)
+        self.assertEqual((found.code, found.severity), ('wait-child', 'critical'))
+        self.assertIn('deadlock', found.summary)
+        self.assertEqual(found.next[0].split('   ')[0], 'python3 procdoc.py 812')
+        # another reader may drain the pipe; the target's other thread may; its end may be another's
+        drained = dict(fields, holders=held((812, 1, 'pipe:[9]', 'w'), (813, 0, 'pipe:[9]', 'r')))
+        self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **drained).summary)
+        self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), th(101, call='running', state='R', ticks=90), **fields).summary)
+        self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **dict(fields, fds=fds_of(f5=('pipe:[9]', 1)))).summary)
+
+    def test_an_idle_worker_is_no_ring(self):
+        """A pool: this process reads results, the worker reads jobs that another thread of this process sends."""
+        worker = other(812, READ3, 'worker', fds=fds_of(f3='pipe:[9]'))
+        fields = dict(fds=fds_of(f3='pipe:[7]', f5=('pipe:[9]', 1)), others={812: worker}, holders=held((812, 4, 'pipe:[7]', 'w')))
+        found = self.ring(th(call=READ3), th(101, ('epoll_wait', 9, 0, 1, -1)), **fields)
+        self.assertEqual(found.severity, 'note')
+        alone = self.ring(th(call=READ3), **fields)
+        self.assertEqual((alone.code, alone.severity), ('wait-pipe-read', 'critical'))
+
+    def test_two_ends_that_both_read_or_both_write(self):
+        unix = {71: dict(UNIX_ROW, peer_inode=72), 72: dict(UNIX_ROW, peer_inode=71)}
+        mine = procdoc.Socket('unix', 'ESTABLISHED', '', '', inode=71, type='stream')
+        for call, code, severity, says in ((READ3, 'wait-socket-read', 'warning', 'speak'), (WRITE3, 'wait-socket-write', 'critical', 'deadlock')):
+            peer = other(812, call, 'peer', wchan='unix_stream_data_wait' if call is READ3 else 'sock_alloc_send_pskb', fds=fds_of(f3='socket:[72]'))
+            found = self.ring(th(call=call), fds=fds_of(f3='socket:[71]'), sockets={'unix': [mine]}, unix=unix, others={812: peer},
+                              holders=held((812, 3, 'socket:[72]', 'rw')))
+            self.assertEqual((found.code, found.severity), (code, severity), found.summary)
+            self.assertIn(says, found.summary)
+
+    def test_file_locks_crosswise(self):
+        locks = procdoc.parse_locks(b'1: FLOCK  ADVISORY  WRITE 812 fe:00:5 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 100 fe:00:5 0 EOF\n'
+                                    b'2: FLOCK  ADVISORY  WRITE 100 fe:00:6 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 812 fe:00:6 0 EOF\n')
+        peer = other(812, ('flock', 3, 2), 'peer', fds=fds_of(f3='/b'))
+        found = self.ring(th(call=('flock', 3, 2)), fds=fds_of(f3=('/a', 0, {'ino': 5})), locks=locks, others={812: peer})
+        self.assertEqual((found.code, found.severity), ('wait-file-lock', 'critical'))
+        self.assertIn('deadlock', found.summary)
+
+    def test_any_child_the_stopped_one_first(self):
+        parent = other(812, ('wait4', 0xffffffff, 0, 0, 0), 'shell')
+        one, two = other(813, READ3), other(814, state='T')
+        kids = {pid: row._replace(stat=row.stat._replace(ppid=812)) for pid, row in ((813, one), (814, two))}
+        links = self.links({812: parent, 813: kids[813], 814: kids[814]})
+        self.assertEqual([link.pid for link in links], [812, 814])
+
+    def test_a_wake_up_of_its_own(self):
+        """The self-pipe: a signal handler, or another thread that is free, may write. Nobody may: it never ends."""
+        fds = fds_of(f3='pipe:[7]', f4=('pipe:[7]', 1))
+        self.assertEqual(self.ring(th(call=READ3), fds=fds, holders=held()).severity, 'critical')
+        status = dict(snapshot().status, SigCgt='0000000000014002')
+        self.assertEqual(self.ring(th(call=READ3), fds=fds, holders=held(), status=status).severity, 'note')
+        python = dict(snapshot().status, SigCgt='0000000180000002')
+        self.assertEqual(self.ring(th(call=READ3), fds=fds, holders=held(), status=python).severity, 'critical', 'SIGINT and the C library\'s own')
+        free = self.ring(th(call=READ3), th(101, ('epoll_wait', 9, 0, 1, -1)), fds=fds, holders=held())
+        self.assertEqual(free.severity, 'note')
+        self.assertEqual(self.ring(th(call=READ3), th(101, WAIT), fds=fds, holders=held()).severity, 'critical')
+        unseen = self.ring(th(call=READ3), fds=fds, holders=held(unseen=3))
+        self.assertEqual((unseen.severity, unseen.confidence), ('critical', 'likely'))
 
     def test_damaged_records(self):
         for holders in ({}, {'holders': [(1,)]}, {'holders': [['x', 1, 2, 3, 4]]}, {'holders': None, 'unseen': None}):
