@@ -29,7 +29,7 @@ The map, from top to bottom; each room uses only those above it (grep -n '^# ROO
     LIMITS AND SIGNALS
     READER         the only code that opens, lists or reads links of a tree
     TARGET MEMORY  mappings, ELF files and words of /proc/PID/mem
-    PYTHON         stacks, GIL and locks of a CPython process
+    PYTHON         stacks, GIL, locks and asyncio tasks of a CPython process
     JAVA           monitors, locks and methods of a HotSpot JVM
     LOCKS          futex words: what they are, who owns them, who waits for whom
     CALLS          registers and wait channels -> what a thread waits in
@@ -7889,7 +7889,7 @@ def load_elf(task, memory, mappings):
 
 
 # ROOM PYTHON ================================================================
-# the stacks, the GIL and the lock waits of a CPython process, from its memory alone.
+# the stacks, the GIL, the lock waits and the asyncio tasks of a CPython process, from its memory alone.
 #
 # python_stacks runs in the guarded child and answers with plain values. It stops nobody: a process that hangs stands still
 # anyway, and a thread that runs is read again until two looks agree, else it is marked `moving`. Each pointer is believed
@@ -7905,6 +7905,7 @@ PYTHON_LAYOUTS = (
     ('interp_id',     (-1,    16,   16,   24,   24,   48,    8)),
     ('interp_next',   (0,      0,    0,    0,    0,    0,    0)),
     ('interp_ts',     (8,      8,    8,    8,    8,   16,   72)),   # its first thread state
+    ('modules',       (16,    40,   56,  856,  856,  888,  944)),   # sys.modules
     ('ts_next',       (8,      8,    8,    8,    8,    8,    8)),
     ('ts_interp',     (16,    16,   16,   16,   16,   16,   16)),
     ('ts_frame',      (24,    24,   24,   24,   24,   56,   56)),   # 3.11, 3.12: of the C frame that has the frame
@@ -7940,16 +7941,22 @@ PYTHON_LAYOUTS = (
     ('kind_bit',      (2,      2,    2,    2,    2,    2,    2)),   # in str.state: kind:3, compact:1, ascii:1
     ('object',        (16,    16,   16,   16,   16,   16,   16)),   # sizeof PyObject
     ('ob_type',       (8,      8,    8,    8,    8,    8,    8)),
+    ('g_frame',       (16,    16,   16,   16,   16,   80,   72)),   # of a generator: pointer to its frame, from 3.11 on the frame
+    ('g_state',       (24,    24,   24,   24,   -1,   75,   67)),   # to 3.9 whether it runs, from 3.11 on the frame's state
+    ('f_state',       (-1,    -1,   -1,   -1,  108,   -1,   -1)),   # 3.10: the same in the frame
+    ('f_height',      (72,    72,   72,   72,   80,   64,   64)),   # while suspended: to 3.9 pointer to the top of the value stack,
+                                                                    # 3.10 its height, from 3.11 on with the variables below it
+    ('cached_keys',   (-1,    -1,   -1,   -1,   -1,  872,  880)),   # of a class: the attribute names that its instances share
 )
 Layout = collections.namedtuple('Layout', [name for name, _ in PYTHON_LAYOUTS] + ['minor', 'free'])
 
 # The fields of _Py_DebugOffsets, all u64, in order after the cookie, the version and free_threaded; '.' is of no use here.
 # Its own layout changes per minor version. A '*N' skips N fields.
 DEBUG_OFFSETS = {
-    13: '*2 head . interp_id interp_next interp_ts *4 gil_pointer gil gil_enabled gil_locked gil_holder'
+    13: '*2 head . interp_id interp_next interp_ts . modules *2 gil_pointer gil gil_enabled gil_locked gil_holder'
         ' *2 ts_next ts_interp ts_frame ts_ident ts_native *2 . f_back f_code f_instr f_locals f_owner'
         ' . c_filename c_name c_qualname c_lines c_first *3 c_code . ob_type . tp_name *19 . . . ascii',
-    14: '*2 head . interp_id interp_next interp_ts *5 gil_pointer gil gil_enabled gil_locked gil_holder *2'
+    14: '*2 head . interp_id interp_next interp_ts *2 modules *2 gil_pointer gil gil_enabled gil_locked gil_holder *2'
         ' *2 ts_next ts_interp ts_frame ts_ident ts_native *2 . f_back f_code f_instr f_locals f_owner f_top f_tlbc'
         ' . c_filename c_name c_qualname c_lines c_first *3 c_code c_tlbc . ob_type . tp_name *23 . . . ascii',
 }
@@ -8104,6 +8111,7 @@ def published_layout(minor, free, field):
     value.update(gil=field['gil_pointer'], gil_locked=field['gil_locked'] - gil, gil_holder=field['gil_holder'] - gil,
                  gil_enabled=field['gil_enabled'] if free else -1, object=32 if free else 16,
                  wide=field['ascii'] + 16, kind_bit=0, c_stacksize=field['c_first'] - 4, c_nlocals=field['c_first'] + 4,
+                 g_frame=72, g_state=67, f_height=64, cached_keys=880,      # 3.13 (its headers); see tasks_known
                  f_tlbc=field['f_tlbc'] if free and field.get('f_tlbc') else -1, c_tlbc=field.get('c_tlbc') or -1)
     if any(number > 1 << 24 for number in value.values()) or field['ob_type'] != (24 if free else 8):
         raise NotKnown('CPython 3.%d: the offsets that it publishes do not make sense' % minor)
@@ -8117,7 +8125,7 @@ class Python:
 
     def __init__(self, memory, layout):
         self.memory, self.layout = memory, layout
-        self.codes, self.types, self.handlers = {}, {}, {}
+        self.codes, self.types, self.handlers, self.lines = {}, {}, {}, {}
         self.code_type, self.kind_bit = None, layout.kind_bit
 
     def type_of(self, address, view=None):
@@ -8128,10 +8136,11 @@ class Python:
             self.types[kind] = self.memory.cstring(name)
         return kind, self.types[kind]
 
-    def string(self, address):
+    def string(self, address, view=None):
         """A str object, at most 1000 characters of it; all that code objects have are compact."""
-        length = self.memory.word(address + self.layout.object)
-        state = self.memory.int32(address + self.layout.object + 16)
+        memory = view or self.memory
+        length = memory.word(address + self.layout.object)
+        state = memory.int32(address + self.layout.object + 16)
         if not self.kind_bit:                           # interned of 2, 8 or 16 bits: the first string of all decides
             fits = [bit for bit in (2, 8, 16) if state >> bit & 31 in (25, 9, 10, 12)]
             self.kind_bit = fits[0] if fits else 2
@@ -8139,7 +8148,7 @@ class Python:
         width, ascii = state & 7, state >> 4 & 1
         if width not in (1, 2, 4) or not state >> 3 & 1 or length > 1 << 30:
             raise Torn()
-        data = self.memory.read(address + (self.layout.ascii if ascii else self.layout.wide), min(length, 1000) * width)
+        data = memory.read(address + (self.layout.ascii if ascii else self.layout.wide), min(length, 1000) * width)
         return data.decode({1: 'latin-1', 2: 'utf-16-le', 4: 'utf-32-le'}[width], 'replace')
 
     def bytes(self, address):
@@ -8873,6 +8882,481 @@ def holding_frame(python, stacks, frames, row):
     return function, file, line if found is None else found
 
 
+# --- asyncio: the tasks that are not done, and where each of them waits
+#
+# A suspended coroutine is on no thread's stack. asyncio keeps all tasks in a weak set in its module `tasks`; from a task
+# its coroutine is found, and from that what it awaits, as cr_await says it. The offsets that are numbers here are the same
+# in 3.7 to 3.13 on 64 bits: object.h, dictobject.c, setobject.h, weakrefobject.h and moduleobject.c of these versions.
+
+TASK_LIMIT = 2000                                       # pending tasks that are read; of the done that are kept, 40 times as many are passed
+AWAIT_LIMIT = 50                                        # frames of one task that are kept: its innermost
+GENERATORS = (b'coroutine', b'generator', b'async_generator')
+AWAIT_WRAPPERS = (b'coroutine_wrapper', b'async_generator_asend', b'async_generator_athrow', b'anext_awaitable')   # around what is at 16
+WEAK_REFERENCES = (b'weakref', b'weakref.ReferenceType')
+TP_BASICSIZE, TP_FLAGS, TP_DICTOFFSET = 32, 168, 288
+SUSPENDED, CREATED, RUNNING, FINISHED = 'suspended', 'not started', 'running', 'finished'
+ASYNCIO_FILE = re.compile(r'(^|/)(asyncio|uvloop)/\w+\.py$')
+ASYNCIO_PATH = re.compile(r'/(_asyncio\.[^/]*so|uvloop/[^/]*\.so)')
+
+Task = NamedTuple('Task', [('address', int), ('coroutine', int), ('name', str), ('state', str), ('kind', str), ('awaited', str),
+                           ('frames', tuple)])
+
+
+def uses_asyncio(paths, stacks):
+    """Whether asyncio was imported: its C part is mapped, or one of its files is on a stack. All others pay no more than this."""
+    return any(ASYNCIO_PATH.search(path) for path in paths) or any(
+        ASYNCIO_FILE.search(file) for frames in stacks for _, file, _ in frames)
+
+
+def tasks_known(layout):
+    """3.6 has its set of tasks in a variable of its C part, 3.14 has a list for each thread, and free-threaded objects are longer."""
+    return 7 <= layout.minor <= 13 and not layout.free
+
+
+def pending_tasks(python, interps, stacks, frames):
+    """{'error', 'found' (whether asyncio's list of tasks was), 'cut' (there are more), 'moving' (left out: they ran meanwhile),
+    'other' (left out: with coroutines that are not Python's own, Cython's for one; done or not), 'groups': [{'frames', 'state',
+    'awaits', 'tasks': [(address, name, awaited task's name)]}]}, the largest group first.
+
+    The process is not stopped, and the memory of a coroutine is used again at once, often for one of the same shape: two slow
+    looks may be wrong in the same way (it was seen). So each task stands only if all the words that say it are found
+    unchanged afterwards, twice, within a fraction of a millisecond (Noted.holds); it is tried four times, then left out.
+    """
+    report = {'error': '', 'found': False, 'cut': False, 'moving': 0, 'other': 0, 'groups': []}
+    if not tasks_known(python.layout):
+        report['error'] = 'its asyncio tasks are not read: %s is not known for that' % (
+            'a free-threaded CPython' if python.layout.free else 'CPython 3.%d' % python.layout.minor)
+        return report
+    running = dict((frame.address, (state, stack, frames[state][:at + 1])) for state, stack in stacks.items()
+                   for at, frame in enumerate(stack))
+    try:
+        look = TaskReader(python, running)
+        if look.read(interps) and (look.sets or not uses_asyncio((), frames.values())):
+            report.update(found=look.sets > 0, cut=look.cut, other=look.other, moving=look.torn, groups=task_groups(look.tasks.values()))
+        else:
+            report['error'] = 'its asyncio tasks were not found: what holds them could not be read'
+    except Enough:
+        report.update(error='reading its asyncio tasks took too long', cut=True)
+    return report
+
+
+def task_groups(tasks):
+    """Tasks with the same stack that await the same kind of thing, together."""
+    table = collections.OrderedDict()
+    for task in tasks:
+        table.setdefault((task.frames, task.state, task.kind), []).append((task.address, task.name, task.awaited))
+    rows = [{'frames': list(frames), 'state': state, 'awaits': kind, 'tasks': tasks} for (frames, state, kind), tasks in table.items()]
+    return sorted(rows, key=lambda row: -len(row['tasks']))
+
+
+class Noted:
+    """A view that notes what was read of it, to look at it once more."""
+
+    def __init__(self, view):
+        self.view, self.seen = view, {}
+
+    def read(self, address, length):
+        data = self.view.read(address, length)
+        if length > len(self.seen.get(address, b'')):
+            self.seen[address] = data
+        return data
+
+    def word(self, address):
+        return WORD.unpack(self.read(address, 8))[0]
+
+    def int32(self, address):
+        return INT32.unpack(self.read(address, 4))[0]
+
+    def words(self, address, count):
+        return struct.unpack('<%dQ' % count, self.read(address, 8 * count)) if count > 0 else ()
+
+    def cstring(self, address, limit=200):
+        return self.view.cstring(address, limit)
+
+    def spans(self):
+        """[(start, end, [(place in it, bytes)])]: what is near together is read at once."""
+        rows = []
+        for address in sorted(self.seen):
+            data = self.seen[address]
+            if rows and address - rows[-1][1] < 256 and address >> 12 == rows[-1][0] >> 12:
+                rows[-1][1] = max(rows[-1][1], address + len(data))
+            else:
+                rows.append([address, address + len(data), []])
+            rows[-1][2].append((address - rows[-1][0], data))
+        return rows
+
+    def holds(self):
+        """Whether it is all still there, forwards and then backwards: what was the same in the middle and at both ends of so
+        short a time was there together."""
+        rows = self.spans()
+        started = time.monotonic()
+        for start, end, pieces in rows + rows[::-1]:
+            now = self.view.pread(start, end - start)
+            for at, data in pieces:
+                if now[at:at + len(data)] != data:
+                    return False
+        return time.monotonic() - started < 0.0005 + 0.00001 * len(rows)
+
+
+class TaskReader:
+    """One look at all tasks."""
+
+    def __init__(self, python, running):
+        self.python, self.layout, self.view = python, python.layout, None
+        self.running = running                          # {frame on a thread's stack: (thread state, stack, named frames up to it)}
+        self.tasks, self.places, self.kinds, self.pages = {}, {}, set(), None
+        self.sets, self.cut, self.other, self.torn = 0, False, 0, 0
+
+    def kind(self, address):
+        """The name of an object's type, b'' of what is no object."""
+        try:
+            return self.python.type_of(address, self.view)[1] if address > CACHE_PAGE and not address & 7 else b''
+        except Unreadable:
+            return b''
+
+    def sure(self, address):
+        """The same of what must be an object: memory that was mapped after we looked at the mappings is not there for us."""
+        kind = self.kind(address)
+        if not kind:
+            raise Unreadable()
+        return kind
+
+    def read(self, interps):
+        """Whether what holds the tasks could be read. At most half a second, or half of the time that is left."""
+        now = time.monotonic()
+        until = now + min((self.python.memory.deadline - now) / 2, 0.5)
+        for _ in range(3):
+            self.view = self.pages = self.python.memory.fresh()
+            self.sets = self.torn = 0
+            try:
+                found = [task for interp, _ in interps for task in self.task_sets(interp)]
+                break
+            except (Unreadable, Torn):
+                continue
+        else:
+            return False
+        for address in found:
+            if len(self.tasks) >= TASK_LIMIT or time.monotonic() > until:
+                self.cut = True
+                break
+            try:
+                task = None if self.over(address) else self.settled(address)
+            except (Unreadable, Torn):
+                self.torn += 1
+                continue
+            self.other += task is False
+            if task:
+                self.tasks[address] = task
+        return True
+
+    def over(self, address):
+        """Whether a task is surely done, for its coroutine is finished and stays so: thousands of these may be kept by somebody."""
+        self.view, layout = self.pages, self.layout
+        try:
+            place = self.places.get(self.view.word(address + 8))
+            coroutine = self.view.word(address + place + 8) if place else 0
+            if not coroutine:
+                return False
+            return self.state(coroutine, self.view.word(coroutine + layout.g_frame) if layout.minor <= 10 else 0) == FINISHED
+        except (Unreadable, Torn):
+            return False
+
+    def settled(self, address):
+        """The Task of a moment; None and False as task() says them. The first try uses pages that were read for others."""
+        for attempt in range(4):
+            view = self.pages if attempt == 0 else self.python.memory.fresh()
+            self.view = Noted(view)
+            try:
+                found = self.task(address)
+            except (Unreadable, Torn):
+                continue
+            if self.view.holds():
+                if found:
+                    self.kinds.add(self.view.word(address + 8))
+                return found
+        if self.kinds and self.view.view.word(address + 8) not in self.kinds:
+            return None                                 # it ended, and another object has its memory
+        raise Torn()
+
+    # - where asyncio keeps them
+
+    def task_sets(self, interp):
+        """Addresses of what asyncio.all_tasks() looks at: a weak set (to 3.11 _all_tasks), 3.12 on besides it a set of the eager
+        ones."""
+        module = self.modules(interp).get('asyncio.tasks')
+        if not module or self.kind(module) != b'module':
+            return []
+        found = self.members(self.dict_entries(self.view.word(module + 16)), '_all_tasks', '_scheduled_tasks', '_eager_tasks')
+        tasks = []
+        for name in ('_all_tasks', '_scheduled_tasks'):
+            if name in found and self.kind(found[name]) == b'WeakSet':
+                data = self.members(self.attributes(found[name]), 'data').get('data', 0)
+                self.sets += 1
+                for reference in self.set_members(data)[:40 * TASK_LIMIT]:
+                    kind = self.kind(reference)
+                    if kind in WEAK_REFERENCES:
+                        tasks.append(self.view.word(reference + 16))
+                    self.torn += not kind
+        if '_eager_tasks' in found:
+            tasks += self.set_members(found['_eager_tasks'])
+        return list(collections.OrderedDict.fromkeys(tasks))
+
+    def modules(self, interp):
+        """{'asyncio.tasks': module} of an interpreter's sys.modules; where another build has it elsewhere it is sought: a dict
+        with that key among the interpreter's words."""
+        try:
+            words = (self.view.word(interp + self.layout.modules),)
+            if self.kind(words[0]) != b'dict':
+                words = self.view.words(interp, 512)
+        except Unreadable:
+            return {}
+        for word in words:
+            if self.kind(word) == b'dict':
+                found = self.members(self.dict_entries(word), 'asyncio.tasks')
+                if found:
+                    return found
+        return {}
+
+    # - the containers
+
+    def dict_entries(self, address):
+        """[(key, value)] of a dict; of a split one (an instance's) the values stand elsewhere, 3.13 with 8 bytes before them."""
+        if self.kind(address) not in (b'dict', b'collections.OrderedDict'):
+            raise Torn()
+        keys, values = self.view.words(address + 32, 2)
+        return self.key_entries(keys, values + 8 * (self.layout.minor >= 13) if values else 0)
+
+    def key_entries(self, keys, values):
+        """The entries of a key table: behind its index, {hash, key, value}, from 3.11 on {key, value} where all keys are str."""
+        if self.layout.minor <= 10:
+            size, _, _, count = self.view.words(keys + 8, 4)
+            start, step = 40 + size * (1 if size <= 0xff else 2 if size <= 0xffff else 4), 3
+        else:
+            _, log2_size, kind = self.view.read(keys + 8, 3)
+            count, start, step = self.view.word(keys + 24), 32 + (1 << min(log2_size, 40)), 2 if kind else 3
+        if count > 1 << 16 or start > 1 << 24:
+            raise Torn()
+        words = self.view.words(keys + start, step * count)
+        return list(zip(words[step - 2::step], self.view.words(values, count) if values else words[step - 1::step]))
+
+    def members(self, entries, *names):
+        """{name: value} of the wanted names among entries: a str of that length and with these bytes."""
+        wanted, found = {}, {}
+        for name in names:
+            wanted.setdefault(len(name), []).append(name)
+        for key, value in entries:
+            if key and value:
+                for name in wanted.get(self.view.word(key + 16), ()):
+                    if self.view.read(key + self.layout.ascii, len(name)) == name.encode():
+                        found[name] = value
+        return found
+
+    def attributes(self, address):
+        """[(name, value)] of an instance's attributes: in a dict, or as values before it (3.11, 3.12) or behind it (3.13)."""
+        view, minor = self.view, self.layout.minor
+        kind = view.word(address + 8)
+        if minor <= 10 or not view.word(kind + TP_FLAGS) & 16:         # MANAGED_DICT
+            at = view.word(kind + TP_DICTOFFSET)
+            table = view.word(address + at) if 0 < at < 4096 else 0
+            return self.dict_entries(table) if table else []
+        keys = view.word(kind + self.layout.cached_keys)
+        if minor == 11:
+            values, table = view.words(address - 32, 2)
+        elif minor == 12:
+            values = table = view.word(address - 24)
+            values = values + 1 if values & 1 else 0
+        else:
+            table = view.word(address - 24)
+            values = address + view.word(kind + TP_BASICSIZE) + 8 if not table and view.word(kind + TP_FLAGS) & 4 else 0
+        return self.key_entries(keys, values) if values else self.dict_entries(table) if table else []
+
+    def set_members(self, address):
+        """What is in a set; a part of a very large one. Where something was taken out is a dummy with the hash -1."""
+        if self.kind(address) != b'set':
+            raise Torn()
+        mask, table = self.view.words(address + 32, 2)
+        if mask & mask + 1:
+            raise Torn()
+        count = 2 * min(mask + 1, 1 << 17)
+        words = struct.unpack('<%dQ' % count, self.view.exactly(table, 8 * count))
+        found = [key for key, number in zip(words[0::2], words[1::2]) if key and number != (1 << 64) - 1]
+        self.cut = self.cut or mask >= 1 << 17 or len(found) > 40 * TASK_LIMIT
+        return found
+
+    # - a task
+
+    def task(self, address):
+        """The Task; None of one that is done, for its coroutine is finished, or gone; False: it has no coroutine of Python's."""
+        if self.sure(address) == b'NoneType':           # a dead reference
+            return None
+        waiter, coroutine, name = self.fields(address)
+        if coroutine is None:
+            return None
+        if not coroutine:
+            return False
+        state, frames, awaited = self.stack(coroutine)
+        if state == FINISHED:
+            return None
+        if not waiter or state != SUSPENDED:
+            return Task(address, coroutine, self.task_name(name), state, '', '', frames)
+        if self.kind(awaited).endswith(b'FutureIter') and self.view.word(awaited + 16) != waiter:
+            raise Torn()
+        return Task(address, coroutine, self.task_name(name), state, text(self.sure(waiter)).rpartition('.')[2], self.waiter_name(waiter), frames)
+
+    def fields(self, address):
+        """(what it waits for or 0, its coroutine, its name or 0); a coroutine of 0 is not Python's own, one of None is freed. In a
+        task of C they stand in this order side by side, and are found by what they are; one of Python has them as attributes."""
+        kind = self.view.word(address + 8)
+        if kind in self.places:
+            words = self.view.words(address + self.places[kind], 3)
+            return (0, None, 0) if not words[1] else words if self.sure(words[1]) in GENERATORS else (0, 0, 0)
+        size = self.view.word(kind + TP_BASICSIZE)
+        words = self.view.words(address, min(size // 8, 40))
+        found = [at for at in range(3, len(words) - 1) if self.kind(words[at]) in GENERATORS and self.follows(words[at + 1])]
+        if len(found) == 1:
+            self.places[kind] = 8 * (found[0] - 1)
+            return words[found[0] - 1:found[0] + 2]
+        row = self.members(self.attributes(address), '_fut_waiter', '_coro', '_name')
+        if '_coro' not in row:
+            for word in words[3:]:
+                if word & 0xffffffff > CACHE_PAGE and not word & 7:      # no number
+                    self.sure(word)
+            return 0, 0, 0
+        waiter = row.get('_fut_waiter', 0)
+        return (waiter if waiter and self.sure(waiter) != b'NoneType' else 0, row['_coro'] if self.sure(row['_coro']) in GENERATORS else 0,
+                row.get('_name', 0))
+
+    def follows(self, word):
+        """What stands behind a task's coroutine: its name (3.12 on a number until it is asked for), in 3.7 its context."""
+        return self.kind(word) in ((b'str', b'int') if self.layout.minor >= 8 else (b'Context',))
+
+    def task_name(self, address):
+        """Its name, 'Task-7' of the number 7; '' before 3.8."""
+        kind = self.kind(address) if self.layout.minor >= 8 else b''
+        if kind == b'int':                              # 30 bits a digit; their number is above 3 bits of flags
+            return 'Task-%d' % (self.view.int32(address + 24) & 0x3fffffff)
+        return self.python.string(address, self.view) if kind == b'str' else ''
+
+    def waiter_name(self, waiter):
+        """The name of an awaited task, '' of any other future."""
+        try:
+            return self.task_name(self.fields(waiter)[2]) if self.kind(waiter).endswith(b'Task') else ''
+        except (Unreadable, Torn):
+            return ''
+
+    # - its stack
+
+    def stack(self, coroutine):
+        """(state, named frames innermost first, what the innermost awaits) of a task's coroutine.
+
+        A running one's frames are those of the thread that runs it. A suspended one awaits the next, which is suspended too,
+        else what was read is torn.
+        """
+        state, frame, awaited = self.suspended(coroutine)
+        if state == RUNNING:
+            return state, self.running_frames(frame), 0
+        if state != SUSPENDED:
+            return state, (self.named(frame),) if frame else (), 0
+        rows, seen = [self.named(frame)], {coroutine}
+        while awaited and len(rows) < FRAME_LIMIT:
+            if awaited in seen:
+                raise Torn()
+            seen.add(awaited)
+            kind = self.sure(awaited)
+            if kind in AWAIT_WRAPPERS:
+                awaited = self.view.word(awaited + 16)
+            elif kind in GENERATORS:
+                state, frame, awaited = self.suspended(awaited)
+                if state != SUSPENDED:
+                    raise Torn()
+                rows.append(self.named(frame))
+            elif kind == b'NoneType':                   # what is sent into it: it is just going on
+                raise Torn()
+            else:
+                break
+        return SUSPENDED, tuple(rows[:-AWAIT_LIMIT - 1:-1]), awaited
+
+    def running_frames(self, frame):
+        """Those of the thread that runs it, if it is still where it was."""
+        if frame not in self.running:
+            raise Torn()
+        state, stack, frames = self.running[frame]
+        view = self.python.memory.fresh()
+        if read_frames(self.python, view, top_frame(view, self.layout, state)) != stack:
+            raise Torn()
+        return tuple(frames[:AWAIT_LIMIT])
+
+    def suspended(self, address):
+        """(state, Frame, the object that it awaits or 0) of a coroutine or generator; of a running one its frame's address."""
+        old = self.layout.minor <= 10
+        frame = self.view.word(address + self.layout.g_frame) if old else address + self.layout.g_frame
+        state = self.state(address, frame)
+        if state in (FINISHED, RUNNING):
+            return state, frame if state == RUNNING else None, 0
+        code = self.view.word(frame + self.layout.f_code)
+        lasti = instruction(self.view, self.layout, frame)
+        if not old:
+            lasti -= code + self.layout.c_code
+        known = self.python.code(code)
+        if not -16 <= lasti < 1 << 24:
+            raise Torn()
+        found = Frame(frame, code, lasti if state == SUSPENDED else -1)
+        if state == SUSPENDED and self.kind(address) != b'coroutine' and not self.delegates(address, known, lasti):
+            return state, found, 0                      # a bare yield
+        return state, found, self.stack_top(frame, known) if state == SUSPENDED else 0
+
+    def state(self, address, frame):
+        """gi_frame_state: -3 (3.13) or -2 created, -1 (3.13 also -2) suspended, 0 running, above finished. To 3.9 it is put
+        together as gen_getrunning and inspect.getgeneratorstate do."""
+        layout, view = self.layout, self.view
+        if layout.minor <= 10 and not frame:
+            return FINISHED
+        if layout.minor <= 9:
+            if view.read(address + layout.g_state, 1)[0]:
+                return RUNNING
+            return CREATED if view.int32(frame + layout.f_instr) < 0 else SUSPENDED if view.word(frame + layout.f_height) else FINISHED
+        at = frame + layout.f_state if layout.minor == 10 else address + layout.g_state
+        value = view.read(at, 1)[0]
+        value = value - 256 if value > 127 else value
+        created = -3 if layout.minor >= 13 else -2
+        if not created <= value <= 4:
+            raise Torn()
+        return CREATED if value == created else SUSPENDED if value < 0 else RUNNING if value == 0 else FINISHED
+
+    def delegates(self, address, code, lasti):
+        """Whether a generator stands in a `yield from` or await rather than in a bare yield, as _PyGen_yf finds it out: the next
+        instruction is YIELD_FROM (72), in 3.11 and 3.12 a RESUME (150, 151, 240) of kind 2 or 3; 3.13 has a state."""
+        if self.layout.minor >= 13:
+            return self.view.read(address + self.layout.g_state, 1)[0] == 255
+        if self.layout.minor <= 10:
+            return self.view.read(self.view.word(code.address + self.layout.c_code) + 32 + lasti + 2, 1)[0] == 72
+        number, argument = self.view.read(code.address + self.layout.c_code + lasti + 2, 2)
+        return number in (150, 151, 240) and argument & 3 >= 2
+
+    def stack_top(self, frame, code):
+        """The word on top of a suspended frame's value stack."""
+        layout, view = self.layout, self.view
+        if layout.minor <= 9:
+            return view.word(view.word(frame + layout.f_height) - 8)
+        height = view.int32(frame + layout.f_height)
+        if layout.minor == 10:
+            bottom, low, high = view.word(frame + layout.f_stack), 1, code.stacksize
+        else:
+            bottom, low, high = frame + layout.f_locals, code.nlocals + 1, code.nlocals + code.stacksize
+        if not low <= height <= high:
+            raise Torn()
+        return view.word(bottom + 8 * (height - 1))
+
+    def named(self, frame):
+        """(function, file, line) of a Frame; one that was not started stands at its `def`."""
+        key = frame[1:]
+        if key not in self.python.lines:
+            code = self.python.code(frame.code)
+            line = line_of(self.layout.minor, code, frame.lasti) if frame.lasti >= 0 else code.first
+            self.python.lines[key] = (code.shown, code.file, line)
+        return self.python.lines[key]
+
+
 # --- the entry for the guarded child
 
 def python_stacks(pid, tids, deadline_s=2.0, max_threads=5000):
@@ -8881,12 +9365,12 @@ def python_stacks(pid, tids, deadline_s=2.0, max_threads=5000):
     {'version', 'free_threaded', 'file', 'interpreters': [id], 'error': '' or a sentence, 'threads': [...], 'gil': [...],
      'reads', 'seconds'}. A thread: {'tid' (None: not found out), 'interpreter', 'frames': [(function, file,
     line)] innermost first, 'moving', 'cut' (deeper than FRAME_LIMIT), 'waits_gil', 'locks': [{'tid', 'kind', 'lock',
-    'address', 'owner_tid', 'owner_how', 'owner_frame'}]}. Two calls compare: a thread's frames, and each GIL's holder_tid and
-    switch_number.
+    'address', 'owner_tid', 'owner_how', 'owner_frame'}]}. 'asyncio' is None or what pending_tasks says. Two calls
+    compare: a thread's frames, and each GIL's holder_tid and switch_number.
     """
     started = time.monotonic()
     report = {'version': '', 'free_threaded': False, 'file': '', 'interpreters': [], 'error': '', 'threads': [], 'gil': [],
-              'reads': 0, 'seconds': 0.0}
+              'asyncio': None, 'reads': 0, 'seconds': 0.0}
     task = live_task(pid)
     mappings = maps_of(task)
     try:
@@ -8954,6 +9438,8 @@ def fill_report(report, memory, runtime, pid, tids, max_threads):
               lambda state: futex_word(thread_call(pid, native[state]), runtime.machine))
     for gil, again in zip(report['gil'], gil_report(python, address, runtime, found, native)):
         gil['steady'] = all(gil[name] == again[name] for name in ('address', 'locked', 'holder_tid', 'switch_number'))
+    if uses_asyncio(runtime.paths, frames.values()):
+        report['asyncio'] = pending_tasks(python, found, stacks, frames)
 
 
 def join_interpreters(rows):
@@ -12119,6 +12605,7 @@ class Facts:
         self.lock_groups, self.cycles, self.chains = [], [], []
         self.python, self.java, self.frames, self.first_frames = None, None, {}, None
         self.python_groups, self.java_groups, self.waits, self.group_of = [], [], {}, {}
+        self.tasks = ()
 
     def source(self, name, tid=None):
         """'45678/task/45680/stat' as evidence names it."""
@@ -12700,6 +13187,37 @@ def link_python(f):
                 table.setdefault((lock['address'], lock.get('kind')), []).append(lock)
     for (address, kind), locks in table.items():
         f.python_groups.append(python_group(f, address, kind, locks))
+    f.tasks = link_tasks(asyncio_report(f.python), asyncio_report(f.snap.python) if f.python is f.snap.last_python else None)
+
+
+TaskGroup = NamedTuple('TaskGroup', [('frames', tuple), ('state', str), ('awaits', str), ('names', tuple), ('awaited', tuple),
+                                     ('still', Optional[int])])     # of these, how many stood there at the first look; None: not known
+
+
+def asyncio_report(report):
+    """What pending_tasks said, or None."""
+    found = report.get('asyncio') if isinstance(report, dict) else None
+    return found if isinstance(found, dict) and isinstance(found.get('groups'), (list, tuple)) else None
+
+
+def link_tasks(last, first):
+    """The TaskGroups of the latest reading. The same task with the same stack at the first did not move, or came back."""
+    before = {(address, frames) for frames, _, tasks in task_rows(first) for address, _, _ in tasks}
+    return tuple(TaskGroup(frames, str(group.get('state')), str(group.get('awaits') or ''), tuple(str(name) for _, name, _ in tasks),
+                           tuple(str(awaited) for _, _, awaited in tasks),
+                           sum(1 for address, _, _ in tasks if (address, frames) in before) if first is not None else None)
+                 for frames, group, tasks in task_rows(last))
+
+
+def task_rows(report):
+    """[(frames, group, tasks)] of an answer, which a capture may have brought: what is not of this form is not there."""
+    for group in (report or {}).get('groups') or ():
+        if isinstance(group, dict) and isinstance(group.get('frames'), (list, tuple)) and isinstance(group.get('tasks'), (list, tuple)):
+            frames = tuple((str(frame[0]), str(frame[1]), frame[2]) for frame in group['frames']
+                           if isinstance(frame, (list, tuple)) and len(frame) == 3 and isinstance(frame[2], int))
+            tasks = [tuple(task) for task in group['tasks'] if isinstance(task, (list, tuple)) and len(task) == 3 and isinstance(task[0], int)]
+            if tasks:
+                yield frames, group, tasks
 
 
 PYTHON_HELPERS = (('multiprocessing/pool.py', '_handle_'), ('multiprocessing/queues.py', '_feed'), ('concurrent/futures/process.py', 'run'),
@@ -13034,6 +13552,24 @@ def wait_evidence(f, view):
     if frames:
         rows.append(Evidence('%s: %s' % ('Python' if frames[0][1] else 'Java', frames_text(frames)), '%d/mem' % f.pid))
     return [row for row in rows if row is not None]
+
+
+def tasks_evidence(f):
+    """How many asyncio tasks wait, and where most of them do."""
+    groups = [group for group in f.tasks if group.state == 'suspended']
+    total = sum(len(group.names) for group in groups)
+    if not total:
+        return []
+    words, most = '1 asyncio task is pending' if total == 1 else '%d asyncio tasks are pending' % total, groups[0]
+    if any((asyncio_report(f.python) or {}).get(name) for name in ('cut', 'moving')):
+        words = 'at least ' + words
+    if f.watched_s and all(group.still is not None for group in groups):
+        still = sum(group.still for group in groups)        # at least: the first look may have left some out
+        count = '' if total == 1 else 'all' if still == total else str(still)
+        if still:
+            words += ', %s where %s %.1f s before' % (count + ' of them' if count else 'it is', 'they were' if still > 1 else 'it was', f.watched_s)
+    count = '' if total == 1 else 'all of them ' if len(most.names) == total else '%d of them ' % len(most.names)
+    return [Evidence('%s; %sin %s' % (words, count, frames_text(most.frames) or 'a coroutine'), '%d/mem' % f.pid)]
 
 
 def frames_text(frames, most=4):
@@ -13377,7 +13913,7 @@ def rule_event_loop_blocked(f):
             continue
         yield finding(code, 'critical' if f.watched_s else 'warning', 'likely',
                       'The asyncio event loop of %s is blocked at %s:%s in %s: it %s. No other task runs meanwhile.'
-                      % (name_of(view), place[1], place[2], place[0], doing(f, view)), wait_evidence(f, view),
+                      % (name_of(view), place[1], place[2], place[0], doing(f, view)), wait_evidence(f, view) + tasks_evidence(f),
                       ['make that call asynchronous, or run it in a thread (asyncio.to_thread, run_in_executor)'], tids=[view.tid])
 
 
@@ -13963,7 +14499,7 @@ def loop_finding(f, loops):
                    '%s waits in its event loop%s: idle, ready for the next event.' % (
                        'It' if len(loops) == 1 and len(f.living) == 1 else capital(name_of(view)),
                        ' (%s)' % view.text if view.text else ''),
-                   wait_evidence(f, view), tids=[row.tid for row in loops[:50]])
+                   wait_evidence(f, view) + tasks_evidence(f), tids=[row.tid for row in loops[:50]])
 
 
 def idle_pool_finding(f, parked):
@@ -14699,6 +15235,50 @@ def section_python(f):
     for frames, tids in rows[:10 ** 9 if f.snap.full else 8]:
         who = 'thread %d' % tids[0] if len(tids) == 1 else '%s (%s)' % (people(len(tids)), ' '.join(map(str, tids[:4])) + (' ...' if len(tids) > 4 else ''))
         yield Line('%s: %s' % (who, frames_text(frames, 100 if f.snap.full else 5) if frames else 'no frame'), hang=6, source='mem')
+    for line in task_lines(f):
+        yield line
+
+
+def task_lines(f):
+    """asyncio's tasks that are not done, those with the same stack in one line, the most numerous first."""
+    report = asyncio_report(f.python)
+    if report is None:
+        return
+    if report.get('error'):
+        yield Line('not shown: %s' % report['error'])
+    elif not f.tasks and report.get('found') and not any(report.get(name) for name in ('cut', 'moving', 'other')) and any(
+            python_summary(frames)[0] for frames in f.frames.values()):
+        yield Line('no asyncio task is pending', source='mem')
+    shown = f.tasks[:10 ** 9 if f.snap.full else 8]
+    for group in shown:
+        yield Line('%s: %s: %s' % (tasks_word(group), frames_text(group.frames, 100 if f.snap.full else 5) or 'no frame', awaits_text(group)),
+                   hang=6, source='mem')
+    left = sum(len(group.names) for group in f.tasks[len(shown):])
+    rows = ['%d more in other places: --full shows them' % left if left else '', 'not all of them were read' if report.get('cut') else '',
+            '%s that changed while they were read are left out' % report['moving'] if report.get('moving') else '',
+            '%s with a coroutine that is not Python\'s own are left out, done or not' % report['other'] if report.get('other') else '']
+    if any(rows):
+        yield Line('asyncio tasks: %s' % '; '.join(row for row in rows if row))
+
+
+def tasks_word(group):
+    """'asyncio task Task-7', '12 asyncio tasks'"""
+    if len(group.names) > 1:
+        return '%d asyncio tasks' % len(group.names)
+    return 'asyncio task%s' % (' ' + cut(group.names[0], 40) if group.names[0] else '')
+
+
+def awaits_text(group):
+    """'await a Future', 'awaits Task-7'"""
+    word = 'awaits' if len(group.names) == 1 else 'await'
+    if group.state != 'suspended':
+        return {'running': 'running now', 'not started': 'not started yet'}.get(group.state, group.state)
+    if not group.awaits:
+        return '%s nothing, ready to run' % word
+    names = sorted({cut(name, 40) for name in group.awaited if name})
+    if names:
+        return '%s %s%s' % (word, ', '.join(names[:3]), ' ...' if len(names) > 3 else '')
+    return '%s %s %s' % (word, 'an' if group.awaits[:1] in 'AEIOUaeiou' else 'a', cut(group.awaits, 60))
 
 
 def section_files(f):
@@ -15175,7 +15755,17 @@ def json_report(f, findings):
                                                                            'utime': stat.utime, 'stime': stat.stime},
         'cgroup': f.cgroup, 'namespaces': {'inodes': snap.ns, 'differ_from_reader': [name for name, inode in sorted((snap.ns or {}).items()) if (snap.reader_ns or {}).get(name) not in (None, inode)],
                                            'NSpid': (snap.status or {}).get('NSpid', '').split()},
-        'host': host_json(snap), 'gaps': [{'path': path[5:] if path.startswith('proc/') else path, 'error': error, 'remedy': remedy(path, error)} for path, error in sorted(f.gaps.items())]}
+        'host': host_json(snap), **tasks_json(f), 'gaps': [{'path': path[5:] if path.startswith('proc/') else path, 'error': error, 'remedy': remedy(path, error)} for path, error in sorted(f.gaps.items())]}
+
+
+def tasks_json(f):
+    """asyncio_tasks where they were read: one row for each, innermost frame first."""
+    report = asyncio_report(f.python)
+    if report is None or report.get('error'):
+        return {}
+    return {'asyncio_tasks': [
+        {'name': name or None, 'state': group.state, 'frames': [{'function': function, 'file': file, 'line': line} for function, file, line in group.frames],
+         'awaits': group.awaits or None, 'awaits_task': awaited or None} for group in f.tasks for name, awaited in zip(group.names, group.awaited)]}
 
 
 def memory_json(snap):

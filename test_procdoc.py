@@ -3844,6 +3844,195 @@ async def main():
 asyncio.get_event_loop().run_until_complete(main()) if sys.version_info < (3, 7) else asyncio.run(main())
 '''
 
+# asyncio tasks at every kind of await; their truth is what Python itself tells of them: all_tasks(), cr_await, gi_yieldfrom, ag_await.
+ASYNC = COMMON + '''
+import asyncio, gc
+from types import coroutine as coroutine_of
+NEW = sys.version_info >= (3, 8)
+
+def inner(thing):
+    for name in ('cr_await', 'gi_yieldfrom', 'ag_await'):
+        if hasattr(thing, name):
+            return getattr(thing, name)
+
+def frame_of(thing):
+    for name in ('cr_frame', 'gi_frame', 'ag_frame'):
+        if hasattr(thing, name):
+            return getattr(thing, name)
+
+def walk(coro):
+    rows = []
+    while coro is not None:
+        kind = type(coro).__name__
+        if kind in ('async_generator_asend', 'async_generator_athrow', 'coroutine_wrapper', 'anext_awaitable'):
+            coro = [x for x in gc.get_referents(coro) if type(x).__name__ in
+                    ('async_generator', 'coroutine', 'generator', 'async_generator_asend', 'coroutine_wrapper')][0]
+            continue
+        frame = frame_of(coro)
+        if frame is None:
+            break
+        code = frame.f_code
+        rows.append([getattr(code, 'co_qualname', code.co_name), code.co_filename, frame.f_lineno])
+        coro = inner(coro)
+    return rows[::-1]
+
+def truth():
+    tasks = asyncio.all_tasks() if hasattr(asyncio, 'all_tasks') else [t for t in asyncio.Task.all_tasks() if not t.done()]
+    me = asyncio.current_task() if hasattr(asyncio, 'current_task') else asyncio.Task.current_task()
+    rows = []
+    for task in tasks:
+        if task is me:
+            continue
+        waiter = task._fut_waiter
+        coro = task.get_coro() if hasattr(task, 'get_coro') else task._coro
+        rows.append([task.get_name() if NEW else '', walk(coro), type(waiter).__name__ if waiter is not None else '',
+                     waiter.get_name() if NEW and isinstance(waiter, asyncio.Task) else ''])
+    return sorted(rows)
+
+async def lock_user(lock):
+    async with lock:
+        pass
+async def getter(queue):
+    return await queue.get()
+async def sleeper():
+    await asyncio.sleep(1000)
+async def gatherer():
+    await asyncio.gather(sleeper(), asyncio.sleep(999))
+async def shielder(future):
+    await asyncio.shield(future)
+async def numbers(queue):
+    yield 1
+    await queue.get()
+    yield 2
+async def agen(queue):
+    async for n in numbers(queue):
+        [x async for x in numbers(queue)] if n > 1 else None
+async def agen_send(queue):
+    g = numbers(queue)
+    await g.__anext__()
+    await g.asend(None)
+async def comprehension(queue):
+    return [x async for x in numbers(queue)]
+class Awaitable:
+    def __init__(self, queue):
+        self.queue = queue
+    def __await__(self):
+        return (yield from self.queue.get().__await__())
+async def custom(queue):
+    await Awaitable(queue)
+async def waits_task(task):
+    await task
+async def with_timeout(event):
+    await asyncio.wait_for(event.wait(), 1000)
+async def first(event):
+    try:
+        await asyncio.wait([asyncio.ensure_future(event.wait())])
+    finally:
+        pass
+async def deep(n, queue):
+    return await (deep(n - 1, queue) if n else queue.get())
+async def done():
+    return 1
+async def failed():
+    1 / 0
+async def na\u00efve(event):
+    await event.wait()
+async def not_started():
+    pass
+class Sub(asyncio.Task):
+    pass
+@coroutine_of
+def old(future):
+    for _ in (x for x in [1]):
+        yield from future
+async def old_style(future):
+    await old(future)
+keep = []
+async def main():
+    loop = asyncio.get_event_loop()
+    lock, queue, event, future = asyncio.Lock(), asyncio.Queue(), asyncio.Event(), loop.create_future()
+    await lock.acquire()
+    target = asyncio.ensure_future(sleeper())
+    coros = [lock_user(lock) for _ in range(3)] + [
+        getter(queue), sleeper(), gatherer(), shielder(future), agen(queue), agen_send(queue), comprehension(queue), custom(queue),
+        waits_task(target), with_timeout(event), first(event), deep(30, queue), deep(80, queue), na\u00efve(event), old_style(future)]
+    if hasattr(asyncio, 'TaskGroup'):
+        ns = {}
+        exec('async def grouped(asyncio, sleeper):\\n    async with asyncio.TaskGroup() as g:\\n        g.create_task(sleeper())\\n', ns)
+        coros.append(ns['grouped'](asyncio, sleeper))
+    if sys.version_info >= (3, 10):
+        ns = {}
+        exec('async def nexter(g):\\n    await anext(g)\\n    await anext(g, 5)\\n', ns)
+        coros.append(ns['nexter'](numbers(queue)))
+    if sys.version_info >= (3, 11):
+        ns = {}
+        exec('async def timed(asyncio, event):\\n    async with asyncio.timeout(1000):\\n        await event.wait()\\n', ns)
+        coros.append(ns['timed'](asyncio, event))
+    for coro in coros:
+        keep.append(asyncio.ensure_future(coro))
+    keep.append(Sub(sleeper(), loop=loop))
+    keep.append(asyncio.tasks._PyTask(sleeper(), loop=loop))
+    keep.extend(asyncio.ensure_future(c) for c in (done(), failed()))
+    cancelled = asyncio.ensure_future(sleeper())
+    if hasattr(keep[3], 'set_name'):
+        keep[3].set_name('\u540d\u524d')
+    if sys.version_info >= (3, 12):
+        keep.append(asyncio.eager_task_factory(loop, sleeper()))
+    await asyncio.sleep(0.1)
+    cancelled.cancel()
+    await asyncio.sleep(0.1)
+    keep.append(cancelled)
+    await asyncio.sleep(0.2)
+    rows = truth()
+    if MODE == 'blocked':
+        keep.append(asyncio.ensure_future(not_started()))
+        ready(truth=rows)
+        block()
+    ready(truth=rows)
+    await asyncio.sleep(1000)
+def block():
+    time.sleep(1000)
+MODE = sys.argv[1] if len(sys.argv) > 1 else ''
+if hasattr(asyncio, 'run'):
+    asyncio.run(main())
+else:
+    asyncio.get_event_loop().run_until_complete(main())
+'''
+
+# Tasks that move all the time: a<n> awaits b<n>, and that c<n>, or g<n> and d<n>.
+ASYNC_BUSY = COMMON + '''
+import asyncio, random
+for n in range(20):
+    exec("""
+async def a{0}(q):
+    return await b{0}(q)
+async def b{0}(q):
+    await c{0}(q)
+    return [x async for x in g{0}(q)]
+async def c{0}(q):
+    await asyncio.sleep(0)
+    await q.get()
+    await asyncio.sleep(random.random() / 500)
+async def g{0}(q):
+    yield 1
+    await d{0}(q)
+async def d{0}(q):
+    await asyncio.sleep(0.0001)
+""".format(n))
+async def keep(n, q):
+    while True:
+        await asyncio.ensure_future(globals()['a%d' % n](q))
+async def main():
+    q = asyncio.Queue()
+    tasks = [asyncio.ensure_future(keep(n % 20, q)) for n in range(100)]
+    ready()
+    while True:
+        for _ in range(30):
+            q.put_nowait(1)
+        await asyncio.sleep(0.001)
+asyncio.get_event_loop().run_until_complete(main()) if sys.version_info < (3, 7) else asyncio.run(main())
+'''
+
 SUB = COMMON + '''
 try:
     import _interpreters as interpreters
@@ -4344,6 +4533,243 @@ FLAGS = ('', '-Xint', '-XX:+UseSerialGC', '-XX:+UnlockExperimentalVMOptions -XX:
 
 def row(tid, owner):
     return {'tid': tid, 'owner_tid': owner}
+
+
+def pending(report):
+    """[[name, frames, awaits, awaited task, state]] of what pending_tasks found, each frame a list."""
+    return sorted([name, [list(frame) for frame in group['frames']], group['awaits'], awaited, group['state']]
+                  for group in report['asyncio']['groups'] for _, name, awaited in group['tasks'])
+
+
+class AsyncioTests(Case):
+    maxDiff = 3000
+
+    def look(self, target):
+        report = target.look()
+        self.assertEqual(report['error'], '')
+        if target.said['version'] < [3, 7] or report['asyncio'] is None or report['asyncio']['error']:
+            self.assertTrue(target.said['version'] < [3, 7] or target.said['version'] >= [3, 14] or report['free_threaded'], report['asyncio'])
+            self.assertIn('not read', report['asyncio']['error'])
+            return None
+        self.assertTrue(report['asyncio']['found'])
+        return report
+
+    def same(self, said, rows):
+        """Each task of the program but its main one, with its whole stack, and none besides; a done one has none."""
+        for row in said['truth']:
+            row[1] = row[1][:procdoc.AWAIT_LIMIT]
+        self.assertEqual([row[:4] for row in rows if row[4] == 'suspended' and row[1][-1][0] != 'main'], sorted(said['truth']))
+        self.assertGreaterEqual(len(said['truth']), 24)
+
+    @on_every_python
+    def test_tasks_of_an_idle_loop(self, python):
+        with Target(python, ASYNC, 'idle') as target:
+            time.sleep(0.2)
+            report = self.look(target)
+            if report is None:
+                return
+            rows = pending(report)
+            self.same(target.said, rows)
+            self.assertEqual([[frame[0] for frame in row[1]] for row in rows if row[1][-1][0] == 'main'], [['sleep', 'main']])
+            self.assertEqual([report['asyncio'][name] for name in ('cut', 'moving', 'other')], [False, 0, 0])
+            names = [[frame[0].rpartition('.')[2] for frame in row[1]] for row in rows]
+            self.assertNotIn('failed', str(names))
+            for chain in (['acquire', '__aenter__', 'lock_user'], ['get', 'numbers', 'agen'], ['get', '__await__', 'custom'], ['old', 'old_style']):
+                self.assertIn(chain, names)
+
+    @on_every_python
+    def test_tasks_of_a_blocked_loop(self, python):
+        """The running one has its thread's frames, and one that never ran has the line of its def."""
+        with Target(python, ASYNC, 'blocked') as target:
+            time.sleep(0.2)
+            report = self.look(target)
+            if report is None:
+                return
+            rows = pending(report)
+            self.same(target.said, rows)
+            running, fresh = [row for row in rows if row[4] == 'running'], [row for row in rows if row[4] == 'not started']
+            self.assertEqual(len(running), 1)
+            self.assertEqual(running[0][1], [list(frame) for frame in report['threads'][0]['frames'][:2]])
+            self.assertEqual([frame[0] for frame in running[0][1]], ['block', 'main'])
+            line = 1 + ASYNC.split('\n').index('async def not_started():')
+            self.assertEqual([(row[1][0][0], row[1][0][2], len(row[1])) for row in fresh], [('not_started', line, 1)])
+            self.assertEqual(len(rows), len(target.said['truth']) + 2)
+
+    @on_every_python
+    def test_moving_tasks_are_never_mixed_up(self, python):
+        with Target(python, ASYNC_BUSY) as target:
+            count, end = 0, time.time() + 1.5
+            while time.time() < end:
+                report = self.look(target)
+                if report is None:
+                    return
+                for name, frames, awaits, awaited, state in pending(report):
+                    names = [frame[0] for frame in frames if frame[0] not in ('sleep', '__sleep0', 'get', 'Queue.get')]
+                    chain = re.sub(r'\d+|b\d+\.<locals>\.<listcomp> |<listcomp> ', '', ' '.join(names))
+                    self.assertLessEqual(len(set(name[1:] for name in names if name[1:].isdigit())), 1, frames)
+                    if state == 'suspended':
+                        self.assertIn(chain, ('c b a', 'd g b a', 'keep', 'main'), frames)
+                        self.assertIn(awaits, ('Task', '') if chain == 'keep' else ('Future', ''))
+                        count += 1
+            self.assertGreater(count, 100)
+
+    def test_every_reader(self):
+        """The same from each interpreter as the reader, and nothing of what a task is called reaches the terminal as it is."""
+        with Target(pythons()[-1], ASYNC.replace('\u540d', '\\x1b[31m\\n'), 'idle') as target:
+            time.sleep(0.2)
+            if self.look(target) is None:
+                self.skipTest('its tasks are not read')
+            expected = pending(target.look())
+            for python in pythons():
+                code = library_text() + '\nprint(ascii(python_stacks(%d, %r, 5.0)["asyncio"]))\n' % (target.pid, tids_of(target.pid))
+                result = subprocess.run([python, '-IS', '-'], input=code.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                if b'BUILD_CONSTANTS' not in result.stderr:
+                    self.assertEqual(pending({'asyncio': eval(result.stdout.decode())}), expected)
+            out = run_main(target.pid, '--seconds', 0, '--full')[1]
+            self.assertIn('awaits a Future', ' '.join(out.split()))
+            self.assertTrue('\\x1b[31m\\x0a' in out or sys.version_info < (3, 8), out)
+            self.assertNotIn('\x1b', out)
+
+    @on_every_python
+    def test_without_asyncio(self, python):
+        with Target(python, COMMON + 'ready()\ntime.sleep(1000)\n') as target:
+            self.assertIsNone(target.look()['asyncio'])
+        source = 'import asyncio\nasync def main():\n    ready()\n    time.sleep(1000)\n'
+        with Target(python, COMMON + source.replace('async ', '').replace('time', 'asyncio.get_event_loop(); time') + 'main()\n') as target:
+            report = target.look()
+            if target.said['version'] >= [3, 7] and report['asyncio'] is not None and not report['asyncio']['error']:
+                self.assertEqual(report['asyncio']['groups'], [])
+
+    def test_limits(self):
+        with Target(pythons()[-1], ASYNC, 'idle') as target:
+            if self.look(target) is None:
+                self.skipTest('its tasks are not read')
+            for name, value in (('TASK_LIMIT', 5), ('AWAIT_LIMIT', 2)):
+                old = getattr(procdoc, name)
+                setattr(procdoc, name, value)
+                try:
+                    report = target.look()
+                finally:
+                    setattr(procdoc, name, old)
+                if name == 'TASK_LIMIT':
+                    self.assertEqual((len(pending(report)), report['asyncio']['cut']), (5, True))
+                else:
+                    self.assertTrue(all(len(row[1]) <= 2 for row in pending(report)))
+
+    def test_torn_memory(self):
+        """Whatever the words that describe the tasks say, there is an answer, and soon."""
+        read, luck = procdoc.Memory.pread, random.Random(7)
+        state = {'on': False, 'rate': 1}
+
+        def pread(memory, address, length):
+            data = bytearray(read(memory, address, length))
+            for _ in range(state['rate'] if state['on'] and data else 0):
+                at = luck.randrange(len(data)) & ~7
+                data[at:at + 8] = struct.pack('<Q', luck.choice([0, 1, 8, 255, 1 << 16, 1 << 32, 1 << 63, (1 << 64) - 8, luck.randrange(1 << 64)]))[:len(data) - at]
+            return bytes(data)
+
+        def spoiled(reader, look, *args):
+            state['on'] = True
+            try:
+                return look(reader, *args)
+            finally:
+                state['on'] = False
+        with Target(pythons()[-1], ASYNC, 'idle') as target:
+            if self.look(target) is None:
+                self.skipTest('its tasks are not read')
+            procdoc.Memory.pread = pread
+            try:
+                for turn in range(80):
+                    name = ('read', 'settled')[turn % 2]        # what holds the tasks, or only the tasks
+                    look = getattr(procdoc.TaskReader, name)
+                    setattr(procdoc.TaskReader, name, functools.partialmethod(spoiled, look))
+                    state['rate'], started = (1, 3, 30, 100)[turn // 2 % 4], time.time()
+                    try:
+                        self.assertEqual(target.look()['error'], '')
+                    finally:
+                        setattr(procdoc.TaskReader, name, look)
+                    self.assertLess(time.time() - started, 3)
+            finally:
+                procdoc.Memory.pread = read
+
+    @unittest.skipUnless(LIVE_PROC, 'no /proc here')
+    def test_report_and_its_replay(self):
+        """The same from the live process, in text and JSON, and from its capture."""
+        with Target(pythons()[-1], ASYNC, 'idle') as target:
+            time.sleep(0.2)
+            if self.look(target) is None:
+                self.skipTest('its tasks are not read')
+            status, report = report_of(target.pid, '--seconds', 0.3)
+            check_report(self, report)
+            self.assertEqual((status, report['verdict']['code'], report['verdict']['severity']), (0, 'event-loop-idle', 'note'))
+            total = len(target.said['truth']) + 1
+            self.assertEqual(len(report['asyncio_tasks']), total)
+            for row in report['asyncio_tasks']:
+                self.assertEqual(sorted(row), ['awaits', 'awaits_task', 'frames', 'name', 'state'])
+                self.assertEqual(sorted(row['frames'][0]), ['file', 'function', 'line'])
+            proof = report['verdict']['evidence'][-1]
+            self.assertIn('%d asyncio tasks are pending, all of them where they were 0.3 s before; ' % total, proof['text'])
+            self.assertEqual(proof['source'], '%d/mem' % target.pid)
+            status, out, err = run_main(target.pid, '--seconds', 0)
+            self.assertRegex(' '.join(out.split()), r'3 asyncio tasks: .*lock_user \(program.py:\d+\): await a Future')
+            self.assertIn('more in other places: --full shows them', ' '.join(out.split()))
+            snap = os.path.join(target.folder, 'snap.tar.gz')
+            self.assertEqual(run_main('capture', target.pid, '-o', snap, '--seconds', 0.3)[0], 0)
+            status, again = report_of(target.pid, '--root', snap)
+            self.assertEqual(sorted(map(str, again['asyncio_tasks'])), sorted(map(str, report['asyncio_tasks'])))
+            self.assertIn('%d asyncio tasks are pending' % total, again['verdict']['evidence'][-1]['text'])
+
+
+class AsyncioRecords(Case):
+    """Links and sentences on records."""
+
+    def report(self, *groups, **more):
+        return {'version': '3.11.2', 'gil': [], 'error': '', 'threads': [{'tid': 100, 'frames': [('f', 'a.py', 1)], 'locks': [], 'waits_gil': False}],
+                'asyncio': dict({'error': '', 'found': True, 'cut': False, 'moving': 0, 'other': 0, 'groups': list(groups)}, **more)}
+
+    def group(self, count, line=42, state='suspended', awaits='Future', first=0):
+        return {'frames': [('acquire', '/lib/asyncio/locks.py', 110), ('handle', '/srv/app.py', line)], 'state': state, 'awaits': awaits,
+                'tasks': [(1000 + first + at, 'Task-%d' % (first + at), 'Task-9' if awaits == 'Task' else '') for at in range(count)]}
+
+    def facts(self, last, first=None):
+        poll = ('epoll_wait', 3, 0, 0, 0)
+        return procdoc.link(snapshot(th(100, poll), python=first, last_python=last, exe='/usr/bin/python3.11'))
+
+    def said(self, last, first=None):
+        return [row.text for row in procdoc.tasks_evidence(self.facts(last, first))]
+
+    def test_evidence(self):
+        two = self.report(self.group(38), self.group(2, 50, first=60))
+        self.assertEqual(self.said(two), ['40 asyncio tasks are pending; 38 of them in acquire (locks.py:110) < handle (app.py:42)'])
+        self.assertIn('all of them where they were', self.said(two, two)[0])
+        self.assertIn('2 of them where they were', self.said(two, self.report(self.group(2, 50, first=60)))[0])
+        self.assertEqual(self.said(two, self.report()), self.said(two))
+        self.assertEqual(self.said(self.report(self.group(1))), ['1 asyncio task is pending; in acquire (locks.py:110) < handle (app.py:42)'])
+        self.assertEqual(self.said(self.report()), [])
+        self.assertTrue(self.said(self.report(self.group(3), cut=True))[0].startswith('at least 3 asyncio tasks are pending'))
+        self.assertEqual(self.said(self.report(self.group(3, state='running'))), [])
+
+    def test_lines(self):
+        def lines(*groups, **more):
+            return [line.words for line in procdoc.task_lines(self.facts(self.report(*groups, **more)))]
+        self.assertEqual(lines(self.group(12)), ['12 asyncio tasks: acquire (locks.py:110) < handle (app.py:42): await a Future'])
+        self.assertEqual(lines(self.group(1, awaits='Task')), ['asyncio task Task-0: acquire (locks.py:110) < handle (app.py:42): awaits Task-9'])
+        self.assertTrue(lines(self.group(1, state='running'))[0].endswith(': running now'))
+        self.assertTrue(lines(self.group(2, awaits=''))[0].endswith(': await nothing, ready to run'))
+        self.assertEqual(len(lines(*[self.group(1, line) for line in range(20)])), 9)
+        self.assertEqual(lines(error='its asyncio tasks are not read: CPython 3.14 is not known for that'),
+                         ['not shown: its asyncio tasks are not read: CPython 3.14 is not known for that'])
+        self.assertIn('5 that changed', lines(moving=5)[0])
+
+    def test_what_a_capture_may_bring(self):
+        for asyncio in (None, 5, {}, {'groups': 5}, {'groups': [5, {}, {'frames': 5, 'tasks': []}, {'frames': [5, [1, 2], ['f', 'a', 'x']], 'tasks': [5, [1], ['x', 1, 2]]}]},
+                        {'groups': [{'frames': [], 'tasks': [[1, None, None]]}], 'error': 7, 'moving': 'x', 'other': [], 'cut': 'y'}):
+            last = dict(self.report(), asyncio=asyncio)
+            facts = self.facts(last, last)
+            self.assertLessEqual(len(facts.tasks), 1)
+            list(procdoc.task_lines(facts))
+            procdoc.tasks_evidence(facts)
+            json.dumps(procdoc.tasks_json(facts))
 
 
 class JavaPure(Case):
