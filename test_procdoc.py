@@ -6196,6 +6196,34 @@ class Waits(Case):
 UNIX_ROW = {'type': 'stream', 'state': 'ESTABLISHED', 'peer_inode': None, 'rqueue': 0, 'wqueue': 0, 'name': '', 'shutdown': '', 'waiting': ()}
 
 
+class LastRan(Case):
+    """How long ago a thread ran, by the clock of its own CPU."""
+
+    def idle(self, **fields):
+        thread = th(call=READ3, processor=1)._replace(exec_start_ms=5000.0)
+        return procdoc.link(snapshot(thread, **fields)).views[0].idle_s
+
+    def test_the_clock_of_its_cpu(self):
+        self.assertEqual(self.idle(cpu_clocks={0: 9000.0, 1: 7000.0}, now_clock_ms=9000.0), 2.0)
+        self.assertIsNone(self.idle(cpu_clocks={0: 9000.0}, now_clock_ms=9000.0), 'that CPU was not asked')
+        self.assertEqual(self.idle(now_clock_ms=9000.0), 4.0, 'an old snapshot has one clock')
+        self.assertIsNone(self.idle(now_clock_ms=9000.0, live=True))
+
+    @unittest.skipUnless(LIVE_PROC and os.path.exists('/proc/self/sched') and len(os.sched_getaffinity(0)) > 1, 'needs two CPUs and /proc/PID/sched')
+    def test_on_another_cpu(self):
+        for cpu in sorted(os.sched_getaffinity(0))[:2]:
+            child = subprocess.Popen([sys.executable, '-c', 'import os, time; os.sched_setaffinity(0, {%d}); print(1, flush=True); time.sleep(60)' % cpu],
+                                     stdout=subprocess.PIPE)
+            self.addCleanup(end, child)
+            child.stdout.readline()
+            since = time.time()
+            time.sleep(0.7)
+            least = time.time() - since
+            ran = report_of(child.pid, '--seconds', 0)[1]['threads'][0]['last_ran_s']
+            most = time.time() - since
+            self.assertTrue(least - 0.1 <= ran <= most + 0.1, (cpu, least, ran, most))
+
+
 class Chains(Case):
     """From a process to whom it waits for, across processes, to an end a person can act on."""
 
@@ -8713,6 +8741,8 @@ class NoHarm(InFolder):
             line = '%s(%s' % (call, rest)
             if call == 'kill' and int(rest.partition(',')[0]) in own and 'SIGKILL' in rest:
                 continue                        # a read that blocked on a busy machine: its child is left behind
+            if call == 'sched_setaffinity' and re.search(r'sched_setaffinity\(0, ', line):
+                continue                        # its own child, to read the clock of a CPU
             self.assertNotIn(call, ('kill', 'tkill', 'tgkill', 'ptrace', 'process_vm_readv', 'process_vm_writev', 'pidfd_send_signal', 'pidfd_getfd', 'unlink', 'unlinkat', 'rename',
                                     'renameat', 'renameat2', 'mkdir', 'mkdirat', 'chmod', 'fchmod', 'truncate', 'ftruncate', 'setpriority', 'sched_setaffinity', 'bind', 'listen'), line)
             if call in ('open', 'openat', 'openat2', 'creat') and '/dev/null' not in rest and not any(word in rest for word in allowed):
