@@ -4738,6 +4738,7 @@ class Scan:
         self.near = near
         self.proc = proc
         self.looked = self.unseen = 0
+        self.refused = set()
         self.cut = self.hidden = False
 
     def pids(self):
@@ -4769,7 +4770,7 @@ class Scan:
             names = os.listdir(folder)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EPERM) and self.may_hold(pid):
-                self.unseen += 1
+                self.refuse(pid)
             return folder, []
         if not names and self.may_hold(pid):
             folder, names = self.thread_folder(pid)
@@ -4812,8 +4813,13 @@ class Scan:
             except OSError as error:
                 refused = refused or error.errno in (errno.EACCES, errno.EPERM)
         if refused:
-            self.unseen += 1
+            self.refuse(pid)
             self.looked -= 1
+
+    def refuse(self, pid):
+        """One that may have what is looked for, and would not show it."""
+        self.unseen += 1
+        self.refused.add(pid)
 
     def report(self, holders):
         return {'holders': holders, 'looked': self.looked, 'unseen': self.unseen, 'cut': self.cut, 'hidden': self.hidden}
@@ -4844,7 +4850,8 @@ def find_lockers(files, budget_s=1.0, skip_pid=(), near=None):
     """Whose open file description has a lock on one of these: as find_holders, with the Lock as a plain tuple for the mode.
 
     `files`: [(path, inode)]. It finds what /proc/locks has no pid for (OFD), or a flock whose taker passed it on and ended. Any
-    descriptor whose last path component agrees is looked at: the same file may be mounted elsewhere. Only fdinfo is read."""
+    descriptor whose last path component agrees is looked at: the same file may be mounted elsewhere. Only fdinfo is read.
+    `near_seen`: the process `near` (who took the lock) showed its descriptors, or is gone: is it no holder, it has the lock no more."""
     inodes = set(inode for _, inode in files)
     names = set(os.path.basename(path.encode('utf-8', 'surrogateescape')) for path, _ in files)
     scan = Scan(budget_s, pid_list(skip_pid), near)
@@ -4854,7 +4861,7 @@ def find_lockers(files, budget_s=1.0, skip_pid=(), near=None):
             for lock in read_fdinfo(folder, name).get('locks', ()):
                 if lock.inode in inodes:
                     holders.append((pid, int(name), text(target), comm_of(pid), tuple(lock)))
-    return scan.report(sorted(holders))
+    return dict(scan.report(sorted(holders)), near_seen=near is not None and near not in scan.refused and not scan.hidden and not scan.cut)
 
 
 def read_small(path):
@@ -12396,20 +12403,26 @@ def find_fuse_servers(reader, s):
 
 
 def find_lock_files(reader, s, arch):
-    """Who holds a file lock that /proc/locks names no process for: an OFD lock, or a flock that
-    was passed on. Their fdinfo has a line for it."""
-    files = []
+    """Who has a file lock. /proc/locks names the process that took it, and that is whoever holds it only for POSIX
+    locks: an OFD lock has no number there, and a flock belongs to the open file, which may have been passed on to a
+    child while its taker ended or closed it. The fdinfo of the one that has it has a line for it."""
+    files, takers = set(), set()
     for thread in s['threads'].values():
         name = call_name(arch, thread.syscall)
         if name is None or call_kind(arch, name, thread.syscall.args) != 'file-lock':
             continue
         row = (s['fds'] or {}).get(blocked_fd(arch, name, thread.syscall.args))
         inode = (row.info or {}).get('ino') if row is not None else None
-        if inode and row.target and not any(lock.pid and lock.pid > 0 and lock.pid in (s['others'] or {}) for lock in (s['locks'] or [])
-                                            if lock.inode == inode and not lock.blocked):
-            files.append((row.target, inode))
-    if files:
-        s['lockers'] = reader.ask('lockers', 'find_lockers', sorted(set(files)), 1.0, [os.getpid()], s['pid'])
+        held = [lock for lock in s['locks'] or [] if lock.inode == inode and not lock.blocked]
+        if inode and row.target and not any(lock.type == 'POSIX' and lock.pid in (s['others'] or {}) for lock in held):
+            files.add((row.target, inode))
+            takers |= {lock.pid for lock in held if lock.pid and lock.pid > 0}
+    if not files:
+        return
+    s['lockers'] = reader.ask('lockers', 'find_lockers', sorted(files), 1.0, [os.getpid()], min(takers, default=s['pid']))
+    for pid in sorted({row[0] for row in (s['lockers'] or {}).get('holders') or ()} - {s['pid']} - set(s['others']))[:4]:
+        other = read_other(reader, pid)
+        s['others'][pid] = other and other._replace(fds=other_fds(reader, other, arch))
 
 
 def first_others(s, threads, arch):
@@ -14375,32 +14388,61 @@ def explain_vfork(f, view, severity):
 
 
 def explain_file_lock(f, view, severity):
-    """Who holds the lock: /proc/locks repeats the holder's number in the waiter's line."""
+    """Who holds the lock: /proc/locks repeats in the waiter's line the number of the process that took it. A flock is
+    the open file's, though: its taker is believed only if nobody else is seen to have it."""
     fd = (f.snap.fds or {}).get(view.wait.fd)
     inode = (fd.info or {}).get('ino') if fd is not None else None
     found = lock_holder(f.snap.locks or [], None, inode, f.pid)
     what = 'The file is %s. ' % fd.target if fd is not None and fd.target else ''
     if found is None or not found.holders:
-        rows = [row for row in (f.snap.lockers or {}).get('holders') or () if row[0] != f.pid]
+        rows = [row for row in lockers_of(f) if row[0] != f.pid]
         if rows:
-            return (what + 'It is held by %s.' % process_text(f, rows[0][0], rows[0][3]), severity,
-                    [Evidence('%s holds a lock on it, fd %d' % (process_text(f, rows[0][0], rows[0][3]), rows[0][1]),
-                              '%d/fdinfo/%d' % (rows[0][0], rows[0][1]))], ['python3 procdoc.py %d' % rows[0][0]], [rows[0][0]])
+            return locker_words(f, rows[0], what, severity, [])
         return what + 'Who holds it is not in /proc/locks (another PID namespace, or an OFD lock).', severity, [], ['lslocks'], []
     holder = found.holders[0]
-    source = Evidence('%s %s lock on inode %d held by pid %d' % (holder.type, holder.access, holder.inode, holder.pid), 'locks')
-    if holder.pid <= 0:
-        rows = [row for row in (f.snap.lockers or {}).get('holders') or () if row[0] != f.pid]
-        if rows:
-            return (what + 'It is held by %s.' % process_text(f, rows[0][0], rows[0][3]), severity, [source],
-                    ['python3 procdoc.py %d' % rows[0][0]], [rows[0][0]])
-        return what + 'It is an OFD lock: its holder is not in /proc/locks.', severity, [source], ['lslocks'], []
-    if holder.pid == f.pid:
+    source = Evidence('%s %s lock on inode %d %s pid %d' % (holder.type, holder.access, holder.inode,
+                                                           'held by' if holder.type == 'POSIX' else 'taken by', holder.pid), 'locks')
+    rows, gone = lockers_of(f, holder.type), taker_gone(f, holder)
+    if holder.pid <= 0 or gone:
+        gone = ' It was taken by %d, which %s.' % (holder.pid, gone) if gone else ''
+        if rows and rows[0][0] != f.pid:
+            return locker_words(f, rows[0], what, severity, [source], gone)
+        if not rows:
+            words = 'Who has it now was not seen.' + gone if gone else 'It is an OFD lock: its holder is not in /proc/locks.'
+            return what + words, severity, [source], ['lslocks'], []
+    if holder.pid == f.pid or holder.pid <= 0 or gone:
         return what + 'This process holds it itself, through another descriptor.', severity, [source], [], []
     links = follow(f, holder.pid)
     ring, severity = ring_of(f, view, links, severity)
     return (what + 'It is held by %s.' % held_by(links) + ring, severity, [source],
             ['python3 procdoc.py %d   (the holder)' % last_but_us(f, links).pid], [holder.pid])
+
+
+def lockers_of(f, kind=None):
+    """What the search of fdinfo found to have a lock of that kind on the file: (pid, fd, target, comm, lock); others first."""
+    rows = [row for row in (f.snap.lockers or {}).get('holders') or () if kind is None or kind in row[4]]
+    return sorted(rows, key=lambda row: row[0] == f.pid)
+
+
+def taker_gone(f, lock):
+    """Why the process that took a flock does not have it any more, '' where it has it or that cannot be told."""
+    found = f.snap.lockers
+    if lock.type != 'FLOCK' or lock.pid <= 0 or not found or lock.pid in [row[0] for row in lockers_of(f, 'FLOCK')]:
+        return ''
+    others = f.snap.others or {}
+    if lock.pid != f.pid and lock.pid in others and not found.get('hidden'):
+        taker = others[lock.pid]
+        if taker is None or taker.stat is None or taker.stat.state in 'ZX':
+            return 'has ended: the descriptor was passed on before'
+    return 'no longer has it: the descriptor was passed on, and closed there' if found.get('near_seen') else ''
+
+
+def locker_words(f, row, what, severity, more, gone=''):
+    """explain_file_lock where fdinfo has shown the holder."""
+    links = follow(f, row[0])
+    who = process_text(f, row[0], row[3]) if links[0].end == 'unknown' else held_by(links)
+    proof = Evidence('%s holds a lock on it, fd %d' % (process_text(f, row[0], row[3]), row[1]), '%d/fdinfo/%d' % (row[0], row[1]))
+    return what + 'It is held by %s.%s' % (who, gone), severity, more + [proof], ['python3 procdoc.py %d   (the holder)' % links[-1].pid], [row[0]]
 
 
 def explain_disk(f, view, severity):

@@ -2240,7 +2240,10 @@ class LiveScan(Case):
                 self.assertEqual(procdoc.find_holders({fifo: 1}, 5)['holders'], [])
                 self.assertEqual(len(procdoc.find_holders({fifo: os.stat(fifo).st_ino}, 5)['holders']), 1)
             inode = os.stat(locked).st_ino
-            found = procdoc.find_lockers([(locked, inode)], 5)['holders']
+            found = procdoc.find_lockers([(locked, inode)], 5, near=child.pid)
+            self.assertEqual(found['near_seen'], 1 in procdoc.Scan(1, ()).pids())
+            self.assertFalse(procdoc.find_lockers([(locked, inode)], -1, near=child.pid)['near_seen'])
+            found = found['holders']
             self.assertEqual([(h[0], h[4][1]) for h in found], [(child.pid, 'FLOCK')])
             self.assertTrue(marshal.dumps(found))
             waiter = subprocess.Popen([sys.executable, '-c', 'import fcntl; fcntl.flock(open(%r), 2)' % locked])
@@ -5838,6 +5841,24 @@ class Rules(Case):
             found = self.fires('wait-file-lock', unseen)
             self.assertNotIn('812', found.summary)
         self.silent('wait-file-lock', self.file_lock()._replace(threads={PID: th(call=READ3)}))
+
+    def test_a_flock_is_whose_fdinfo_has_it(self):
+        """/proc/locks names who took it; the open file may have been passed on since."""
+        row = (813, 4, '/run/x.lock', 'kept', (1, 'FLOCK', 'ADVISORY', 'WRITE', 812, '254:0', 55, 0, 0, False))
+        child, seen = other(813, READ3, comm='kept'), {'near_seen': True, 'unseen': 3}
+        for taker, says in ((None, '812, which has ended'), (other(812, state='Z'), '812, which has ended'), (other(812, READ3), '812, which no longer has it')):
+            found = self.fires('wait-file-lock', self.file_lock(lockers=dict(seen, holders=[row]), others={812: taker, 813: child}), says=('held by 813 (kept)', says))
+            self.assertEqual(found.pids, (813,))
+            self.assertIn('813', found.next[0])
+            self.fires('wait-file-lock', self.file_lock(lockers=dict(seen, holders=[]), others={812: taker}), says=('was not seen', says))
+        for lockers in (dict(seen, holders=[row, (812,) + row[1:]]), dict(seen, holders=[], near_seen=False), None):
+            found = self.fires('wait-file-lock', self.file_lock(lockers=lockers), says='held by 812 (peer)')
+            self.assertEqual(found.pids, (812,))
+        rows = [lock._replace(type='POSIX') for lock in self.file_lock().locks]
+        self.fires('wait-file-lock', self.file_lock(locks=rows, lockers=dict(seen, holders=[row])), says='held by 812 (peer)')
+        own = [lock._replace(pid=PID) for lock in self.file_lock().locks]
+        self.fires('wait-file-lock', self.file_lock(locks=own, lockers=dict(seen, holders=[(PID,) + row[1:]])), says='holds it itself')
+        self.fires('wait-file-lock', self.file_lock(locks=own, lockers=dict(seen, holders=[row])), says='held by 813')
 
     def test_ofd_lock(self):
         rows = [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False),
