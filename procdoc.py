@@ -11475,11 +11475,13 @@ def call_wait(arch, call, kind, channel, state, fds):
         return Wait('running', 'state', '')         # caught on its way: such a call waits in D, or not at all
     fd_row = (fds or {}).get(call.fd) if call.fd is not None else None
     name = call.name
+    call, into = output_side(call, kind, fds)
+    fd_row = (fds or {}).get(call.fd) if into else fd_row
     if name == 'socketcall':
         name = socketcall_name(call.args)
         hint = hint or ('socket-write' if name.startswith('send') else 'socket-read' if name.startswith('recv') else '')
     if name in READS or name in WRITES:
-        by_fd = fd_wait(name, fd_row)
+        by_fd = fd_wait('write' if into else name, fd_row)
         if by_fd == 'disk' and kind and kind not in ('disk', 'kernel'):
             by_fd = kind                    # a FIFO's or a device's path looks like a file's
         hint = by_fd or kind or hint or ('socket-read' if name.startswith('recv') else '')
@@ -11498,6 +11500,20 @@ def call_wait(arch, call, kind, channel, state, fds):
     if hint in ('', 'kthread-idle'):
         hint = 'kernel' if state == 'D' else 'disk' if fd_row is not None and fd_row.kind in FILE_KINDS else 'unknown'
     return Wait(hint, 'syscall', channel or name, call, call.fd)
+
+
+OUTPUTS = {'splice': 2, 'tee': 1}      # the argument with the descriptor that such a call writes to; it reads the first
+
+
+def output_side(call, kind, fds):
+    """(Call, True) with the descriptor that it writes to where a splice, tee or vmsplice waits for room in its output: the
+    wait channel tells, and of vmsplice, which has one descriptor, the end that it is."""
+    if call.name == 'vmsplice':
+        row = (fds or {}).get(call.fd)
+        return call, kind == 'pipe-write' or row is not None and row.flags is not None and row.flags & 3 == 1
+    if call.name not in OUTPUTS or kind not in ('pipe-write', 'socket-write'):
+        return call, False
+    return call._replace(fd=signed32(call.args[OUTPUTS[call.name]])), True
 
 
 # ROOM COLLECT =================================================================
@@ -11958,6 +11974,8 @@ def waited_targets(threads, fds, arch, words, bits):
         numbers = [blocked_fd(arch, name, thread.syscall.args)]
         if name in POLLS:
             numbers = [fd for fd, _ in poll_members(arch, bits, name, thread.syscall.args, words)[:8]]
+        elif name in OUTPUTS:
+            numbers.append(signed32(thread.syscall.args[OUTPUTS[name]]))
         for fd in numbers:
             row = (fds or {}).get(fd)
             if row is not None and row.kind in ('pipe', 'fifo', 'socket', 'file'):

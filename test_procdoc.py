@@ -6172,6 +6172,20 @@ class Waits(Case):
         self.assertEqual(self.kind(call='running', state='R'), 'running')
         self.assertEqual(self.kind(call=None, state='R'), 'running')
 
+    def test_a_splice_that_has_no_room_writes(self):
+        fds = fds_of(f3='pipe:[7]', f4=('pipe:[8]', 1), f5=('socket:[9]', 2))
+        for call, wchan, kind, fd in ((('splice', 3, 0, 4, 0, 100), 'pipe_wait_writable', 'pipe-write', 4),
+                                      (('splice', 3, 0, 4, 0, 100), 'pipe_wait_readable', 'pipe-read', 3),
+                                      (('splice', 3, 0, 4, 0, 100), '0', 'pipe-read', 3),
+                                      (('splice', 3, 0, 5, 0, 100), 'sk_stream_wait_memory', 'socket-write', 5),
+                                      (('tee', 3, 4, 100), 'pipe_wait_writable', 'pipe-write', 4),
+                                      (('vmsplice', 4, BASE, 1), '0', 'pipe-write', 4), (('vmsplice', 3, BASE, 1), '0', 'pipe-read', 3),
+                                      (('vmsplice', 3, BASE, 1), 'pipe_wait_writable', 'pipe-write', 3)):
+            wait = procdoc.wait_of(th(call=call, wchan=wchan), 'x86_64', fds)
+            self.assertEqual((wait.kind, wait.fd), (kind, fd), (call, wchan))
+        waited = procdoc.waited_targets([th(call=('splice', 3, 0, 4, 0, 100))], fds, 'x86_64', {}, 64)
+        self.assertEqual(sorted(waited), [3, 4])
+
     def test_zero_is_no_answer(self):
         self.assertEqual(self.kind(call=None, wchan='0'), 'unknown')
         self.assertEqual(self.kind(call=None, wchan=None), 'unknown')
