@@ -10899,7 +10899,8 @@ FileLock = NamedTuple("FileLock", [("type", str), ("whence", int), ("start", int
 
 POLL_EVENTS = ((0x1, "in"), (0x2, "pri"), (0x4, "out"), (0x40, "rdnorm"), (0x80, "rdband"), (0x100, "wrnorm"), (0x200, "wrband"),
                (0x2000, "rdhup"))
-MOST_FDS = 1024                 # of a poll set that are read; select can have no more
+MOST_FDS = 1024                 # of a poll set that are read
+MOST_SET = 65536                # of a select's bitmap: the kernel's select ends at the process's open files, not at libc's 1024
 
 
 def signed(value, bits=32):
@@ -10922,7 +10923,7 @@ def decode_pollfds(data, nfds):
 
 def decode_fdset(data, n):
     """The fds below `n` that are set in a bitmap; words of 32 or 64 bits are the same bytes on a little-endian machine."""
-    return [i * 8 + bit for i, byte in enumerate(data) for bit in range(8) if byte >> bit & 1 and i * 8 + bit < n]
+    return [i * 8 + bit for i, byte in enumerate(data) if byte for bit in range(8) if byte >> bit & 1 and i * 8 + bit < n]
 
 
 def decode_timespec(data, bits, per_second=10 ** 9):
@@ -11125,7 +11126,7 @@ def memory_rows(arch, bits, name, args):
 
 def memory_length(arch, bits, name, args, what, count):
     if what in ("in", "out", "except"):
-        return (min(max(signed(args[count]), 0), MOST_FDS) + 7) // 8
+        return (min(max(signed(args[count]), 0), MOST_SET) + 7) // 8
     if what in UNITS:
         size, most = UNITS[what]
         return size * min(args[count] & 0xffffffff, most)
@@ -11182,7 +11183,8 @@ def describe(arch, bits, name, args, memory):
     found, words = {"name": name, "args": tuple(args)}, as_words(memory)
     plain = name.replace("_time64", "")
     for what, addr, length in memory_rows(arch, bits, name, args):
-        DESCRIBERS[what](found, arch, bits, name, args, words.take(addr, length) if length else b"", length)
+        data = set_bytes(words, addr, length) if what in ("in", "out", "except") else words.take(addr, length)
+        DESCRIBERS[what](found, arch, bits, name, args, data if length else b"", length)
     if plain in TIMEOUT_MS and signed(args[TIMEOUT_MS[plain]]) >= 0:
         found["timeout_s"] = signed(args[TIMEOUT_MS[plain]]) / 1000.0
     for number, (dirfd, pointer) in enumerate(PATH_ARGUMENTS.get(name, ()), 1):
@@ -11191,6 +11193,13 @@ def describe(arch, bits, name, args, memory):
         if dirfd is not None:
             found["dirfd" + suffix] = signed(args[dirfd])
     return found
+
+
+def set_bytes(words, addr, length):
+    """A select's bitmap, or None. Programs ask for as many as they may open (1048576) and have a set of 1024 bits: what
+    follows it need not be readable, and the kernel does not read it."""
+    data = words.upto(addr, length)
+    return data if len(data) >= min(length, 128) else None
 
 
 def path_at(words, addr):
@@ -11217,6 +11226,8 @@ def describe_fdset(events):
             found["fds"] = None     # a part of the set is no set
         else:
             found["fds"] = found.get("fds", []) + [PollFd(fd, events) for fd in decode_fdset(data, signed(args[0]))]
+            if signed(args[0]) > MOST_SET:
+                found["truncated"] = True
     return describer
 
 
@@ -12874,7 +12885,10 @@ def call_text(f, view):
     if call.name in POLLS and details.get('fds') is not None:
         shown = ', '.join(fd_text(f, row[0])[3:] for row in details['fds'][:3])
         more = ', ...' if len(details['fds']) > 3 else ''
-        return '%s(%d fds%s%s%s, timeout %s)' % (call.name, len(details['fds']), ': ' if shown else '', shown, more,
+        count = '%d' % len(details['fds'])
+        if details.get('truncated') and call.name.startswith(('poll', 'ppoll')):
+            count = 'first %d of %d' % (MOST_FDS, call.args[1] & 0xffffffff)
+        return '%s(%s fds%s%s%s, timeout %s)' % (call.name, count, ': ' if shown else '', shown, more,
                                                  seconds_text(details.get('timeout_s')))
     if call.name in EPOLLS and call.fd is not None:
         return '%s(%s)' % (call.name, fd_text(f, call.fd))
@@ -12972,11 +12986,19 @@ def with_details(f, view):
         name, args = details['name'], details['args']
         call = Call(call.nr, name, args, '%s(%s)' % (name, format_args(f.arch, name, args)), blocked_fd(f.arch, name, args))
         wait = call_wait(f.arch, call, wait.kind if wait.kind != 'unknown' else '', wait.name, view.state, f.snap.fds)
+    drop_unused(f, call, details)
     if details is None and wait.kind != 'poll':
         return view if wait is view.wait else view._replace(wait=wait)
     call = call._replace(details=details, fds=tuple((details or {}).get('fds') or ()),
                          timeout_s=(details or {}).get('timeout_s'))
     return view._replace(wait=poll_kind(f, wait._replace(call=call), f.snap.fds))
+
+
+def drop_unused(f, call, details):
+    """What lies behind a select's set of 1024 bits is no set: of the higher numbers only those of open files can be meant,
+    as the kernel refuses any other."""
+    if f.snap.fds and call.name not in ('poll', 'ppoll', 'ppoll_time64') and (details or {}).get('fds'):
+        details['fds'] = [row for row in details['fds'] if row[0] < 1024 or row[0] in f.snap.fds]
 
 
 AMBIGUOUS = {
@@ -13078,9 +13100,10 @@ def poll_kind(f, wait, fds):
     if wait.kind != 'poll' or call.details is None or call.details.get('fds') is None:
         return nothing_polled(wait)
     members = call.details['fds']
-    if not members:
+    cut = call.details.get('truncated')
+    if not members and not cut:
         return wait._replace(kind='sleep' if call.timeout_s is not None else 'signal')
-    if len(members) > 1:
+    if len(members) != 1 or cut and call.name.startswith(('poll', 'ppoll')):
         return wait
     fd, events = members[0][:2]
     row = (fds or {}).get(fd)

@@ -5269,6 +5269,17 @@ class Arguments(Case):
         self.assertIsNone(self.told("pselect6", (5, BASE, BASE + 512, 0, 0), pieces)["fds"])
         self.assertEqual(self.told("pselect6", (0, 0, 0, 0, BASE + 64), pieces)["fds"], [])
 
+    def test_sets_above_1024(self):
+        """The kernel's select has no limit of its own; a program that asks for a million may have a set of 1024 bits."""
+        high = bytearray(376)
+        high[375] = 1
+        self.assertEqual([row.fd for row in self.told("select", (3001, BASE), memory(bytes(high)))["fds"]], [3000])
+        self.assertEqual(sum(row[1] for row in procdoc.wanted_memory("x86_64", 64, "select", (3001, BASE, 0, 0, 0, 0))), 376)
+        told = self.told("select", (1 << 20, BASE), memory(b"\x10" + b"\0" * 127))
+        self.assertEqual((told["fds"], told["truncated"]), ([procdoc.PollFd(4, "in")], True))
+        self.assertIsNone(self.told("select", (1 << 20, BASE), {BASE: b"\x10" + b"\0" * 9})["fds"])
+        self.assertTrue(self.told("poll", (BASE, 1501, 0), memory(struct.pack("<iHH", -1, 1, 0) * 1024))["truncated"])
+
     def test_times(self):
         pieces = {BASE: struct.pack("<qq", 1, 500000000)}
         self.assertEqual(self.told("clock_nanosleep", (0, 0, BASE), pieces)["timeout_s"], 1.5)
@@ -5354,7 +5365,7 @@ class LocksGarbage(Case):
                 arch = rng.choice(("x86_64", "i386", "arm", "aarch64"))
                 args = tuple(rng.choice((0, 1, 7, 38, 0xffffffff, BASE, rng.getrandbits(64), 1 << 400, -5)) for _ in range(6))
                 wanted = procdoc.wanted_memory(arch, procdoc.BITS_OF_ARCH[arch], name, args)
-                self.assertLess(sum(row[1] for row in wanted), 20000)
+                self.assertLess(sum(row[1] for row in wanted), 3 * 8192 + 20000)        # three bitmaps of select
                 pieces = {row[0]: bytes(bytearray(rng.getrandbits(8) for _ in range(rng.randrange(row[1] + 1)))) for row in wanted[:3]}
                 procdoc.describe(arch, procdoc.BITS_OF_ARCH[arch], name, args, pieces)
 
@@ -5814,6 +5825,15 @@ class Rules(Case):
                         words=words, last_words=words)
         self.fires('wait-socket-read', snap)
         self.fires('event-loop-idle', snap._replace(words={}, last_words={}), 'note')
+
+    def test_a_set_that_was_cut_is_not_an_empty_one(self):
+        off, one = struct.pack('<iHH', -1, 1, 0), struct.pack('<iHH', 3, 1, 0)
+        for data in (off * 1024, one + off * 1023):
+            snap = snapshot(th(call=('poll', BASE, 1501, 0xffffffff)), fds=fds_of(f3='pipe:[7]'), words={BASE: data}, last_words={BASE: data})
+            self.fires('event-loop-idle', snap, says='first 1024 of 1501 fds')
+        data = b'\x08' + b'\0' * 126 + b'\x80\xff'                        # fd 3, fd 1023, and what follows the set
+        snap = snapshot(th(call=('select', 1 << 20, BASE, 0, 0, 0)), fds=fds_of(f3='pipe:[7]'), words={BASE: data}, last_words={BASE: data})
+        self.assertEqual([row[0] for row in procdoc.link(snap).views[0].wait.call.fds], [3, 1023])
 
     def test_wait_child(self):
         child = th(200, name='child').stat
