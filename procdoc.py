@@ -12855,9 +12855,17 @@ def fd_text(f, number_of_fd):
         few = ': ' + ', '.join(fd_text(f, member['tfd'])[3:] for member in members if member['tfd'] != number_of_fd) if members and len(members) <= 3 else ''
         return 'fd %d: epoll%s%s' % (number_of_fd, ', watching %d fds' % len(members) if members is not None else '', few)
     timer = (row.info or {}).get('timer') or {}
+    if disarmed(row):
+        return 'fd %d: timerfd, disarmed: never fires' % number_of_fd
     if row.kind == 'timerfd' and timer.get('left_s') is not None:
         return 'fd %d: timerfd, fires in %.1f s' % (number_of_fd, timer['left_s'])
     return 'fd %d: %s' % (number_of_fd, row.target if row.target is not None else 'unknown')
+
+
+def disarmed(fd):
+    """A timerfd that no time is set for, and that has not fired either: nothing comes from it until somebody sets it."""
+    timer = (fd.info or {}).get('timer') or {} if fd is not None and fd.kind == 'timerfd' else {}
+    return timer.get('left_s') == 0 and timer.get('ticks') == 0 and not timer.get('interval_s')
 
 
 def seconds_text(seconds):
@@ -14554,6 +14562,17 @@ def explain_fifo(f, view, severity):
     return 'The FIFO is %s: open() returns when %s has opened it too.' % (path or 'not known (path not readable)', side), severity, [], [], []
 
 
+def explain_event(f, view, severity):
+    """Event descriptors are how threads and processes wake each other: mostly idle. A timer that nobody has set does
+    not come, however long it is waited for."""
+    fd = (f.snap.fds or {}).get(view.wait.fd)
+    name = view.wait.call.name if view.wait.call is not None else ''
+    if name in READS and disarmed(fd):
+        return ('The timer is disarmed: unless somebody sets it, the read never returns.', 'warning',
+                [Evidence('it_value 0, ticks 0', f.source('fdinfo/%d' % fd.fd))], ['find where timerfd_settime was left out or set to 0'], [])
+    return '', severity, [], [], []
+
+
 def explain_ipc(f, view, severity):
     """SysV semaphores and queues, POSIX message queues: ipcs shows who used them last."""
     return ('', severity, [], ['ipcs -s -q -i ID   (last users of the semaphore set or queue)'], [])
@@ -14563,7 +14582,8 @@ WAIT_EXPLAIN = {
     'pipe-read': explain_pipe, 'pipe-write': explain_pipe, 'socket-read': explain_socket, 'socket-write': explain_socket,
     'connect': explain_socket, 'child': explain_child, 'vfork': explain_vfork, 'file-lock': explain_file_lock,
     'disk': explain_disk, 'nfs': explain_remote_file, 'fuse': explain_remote_file, 'memory': explain_memory,
-    'userfault': explain_memory, 'kernel': explain_kernel, 'coredump': explain_kernel, 'fifo-open': explain_fifo, 'fifo-write': explain_fifo, 'ipc': explain_ipc}
+    'userfault': explain_memory, 'kernel': explain_kernel, 'coredump': explain_kernel, 'fifo-open': explain_fifo, 'fifo-write': explain_fifo, 'ipc': explain_ipc,
+    'event': explain_event}
 
 
 # --- idle

@@ -5880,6 +5880,16 @@ class Rules(Case):
         self.fires('wait-file-lock', self.file_lock(locks=own, lockers=dict(seen, holders=[(PID,) + row[1:]])), says='holds it itself')
         self.fires('wait-file-lock', self.file_lock(locks=own, lockers=dict(seen, holders=[row])), says='held by 813')
 
+    def test_a_timer_that_nobody_has_set(self):
+        def snap(left, ticks=0, interval=0, call=READ3):
+            timer = {'left_s': left, 'ticks': ticks, 'interval_s': interval}
+            return snapshot(th(call=call), fds=fds_of(f3=('anon_inode:[timerfd]', 2, {'timer': timer})), words={BASE: struct.pack('<iHH', 3, 1, 0)})
+        self.fires('wait-event', snap(0), 'warning', says='disarmed: never fires')
+        self.fires('wait-event', snap(12.5), 'note', says='fires in 12.5 s')
+        for armed in (snap(0, ticks=1), snap(0, interval=5.0)):
+            self.assertNotIn('disarmed', self.fires('wait-event', armed, 'note').summary)
+        self.fires('wait-event', snap(0, call=('poll', BASE, 1, 0xffffffff)), 'note', says='disarmed: never fires')
+
     def test_ofd_lock(self):
         rows = [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False),
                 procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, True)]
