@@ -1314,7 +1314,8 @@ WCHANS = (
      'another thread is working on the same socket and holds its lock'),
     ('tty', 'n_tty_read n_tty_write tty_read tty_write tty_wait_until_sent tty_ldisc_ref_wait tty_write_lock',
      'waits for typing, or writes to a terminal whose output is stopped (Ctrl-S) or slow'),
-    ('event', 'do_wait_intr_irq', 'reads an eventfd or a timerfd: nothing has been posted or the time has not come'),
+    ('event', 'do_wait_intr_irq', 'reads an eventfd or a timerfd in which nothing has happened yet, or writes to an eventfd that is full'),
+    ('event', 'eventfd_write', 'writes to an eventfd whose counter is full: nobody reads it'),
     ('event', 'eventfd_read eventfd_ctx_do_read', 'reads an eventfd: nobody has posted to it'),
     ('event', 'timerfd_read timerfd_read_iter', 'reads a timerfd that has not expired: fdinfo says when it will'),
     ('event', 'inotify_read fanotify_read', 'waits for file events: idle'),
@@ -14570,6 +14571,10 @@ def explain_event(f, view, severity):
     if name in READS and disarmed(fd):
         return ('The timer is disarmed: unless somebody sets it, the read never returns.', 'warning',
                 [Evidence('it_value 0, ticks 0', f.source('fdinfo/%d' % fd.fd))], ['find where timerfd_settime was left out or set to 0'], [])
+    if name in WRITES and fd is not None and fd.kind == 'eventfd':
+        count = (fd.info or {}).get('eventfd_count')
+        return ('The counter of the eventfd is full: nobody reads it.', 'warning',
+                [Evidence('eventfd-count %#x' % count, f.source('fdinfo/%d' % fd.fd))] if count is not None else [], [], [])
     return '', severity, [], [], []
 
 

@@ -5890,6 +5890,12 @@ class Rules(Case):
             self.assertNotIn('disarmed', self.fires('wait-event', armed, 'note').summary)
         self.fires('wait-event', snap(0, call=('poll', BASE, 1, 0xffffffff)), 'note', says='disarmed: never fires')
 
+    def test_an_eventfd_that_is_full(self):
+        fds = fds_of(f3=('anon_inode:[eventfd]', 2, {'eventfd_count': 0xfffffffffffffffe}))
+        self.fires('wait-event', snapshot(th(call=WRITE3, wchan='do_wait_intr_irq'), fds=fds), 'warning', says=('nobody reads it', '0xfffffffffffffffe', 'or writes'))
+        self.fires('wait-event', snapshot(th(call=WRITE3), fds=fds_of(f3='anon_inode:[eventfd]')), 'warning', says='is full')
+        self.assertNotIn('full', self.fires('wait-event', snapshot(th(call=READ3), fds=fds), 'note').summary)
+
     def test_ofd_lock(self):
         rows = [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False),
                 procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, True)]
