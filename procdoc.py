@@ -14723,11 +14723,19 @@ def rule_fds(f):
         if count >= soft:
             yield finding('fd-exhausted', 'critical', 'proven',
                           'No descriptor is left: %d of %d are open%s. open, accept and socket fail with EMFILE.' % (count, soft, most),
-                          evidence, ['find the leak below, then: prlimit --pid %d --nofile=%d:%s' % (f.pid, soft * 4, hard or 'unlimited')])
+                          evidence, [raise_open_files(f.pid, soft, hard)])
         elif count * 2 >= soft:
             yield finding('fd-high', 'warning', 'proven', '%d of %d descriptors are open (%d %%)%s.' % (count, soft, 100 * count // soft, most),
                           evidence)
     yield from leak_findings(f, groups, count, soft, evidence)
+
+
+def raise_open_files(pid, soft, hard):
+    """The command for four times the soft limit. The kernel takes no soft limit above the hard one, and raising that is root's."""
+    wanted = soft * 4
+    above = isinstance(hard, int) and wanted > hard
+    shown = max(hard, wanted) if isinstance(hard, int) else 'unlimited'
+    return 'find the leak below, then: prlimit --pid %d --nofile=%d:%s%s' % (pid, wanted, shown, '   (as root: it raises the hard limit too)' if above else '')
 
 
 def leak_findings(f, groups, count, soft, evidence):

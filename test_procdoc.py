@@ -6001,6 +6001,13 @@ class Rules(Case):
             self.silent(code, self.many('/d%d/x', 1024, limit='unlimited'))
             self.silent(code, snapshot(th(), fds=None, fd_count=None, gaps={'proc/100/fd': 'EACCES'}))
 
+    def test_the_soft_limit_is_never_raised_above_the_hard_one(self):
+        snap = self.many('/d%d/x', 64)
+        for hard, says in ((64, '--nofile=256:256   (as root'), (256, '--nofile=256:256'), (4096, '--nofile=256:4096'), (None, '--nofile=256:unlimited')):
+            found = self.fires('fd-exhausted', snap._replace(limits={'Max open files': procdoc.Limit(64, hard, 'files')}))
+            self.assertIn(says, found.next[0])
+            self.assertEqual('root' in found.next[0], 'root' in says)
+
     def test_fd_leak(self):
         self.fires('fd-leak', self.many('/etc/leaky.conf', 120, limit=20000), 'warning', 'likely', says='/etc/leaky.conf')
         self.silent('fd-leak', self.many('/etc/leaky.conf', 20, limit=20000))
