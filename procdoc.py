@@ -13804,15 +13804,43 @@ def rule_stopped(f):
     stopped = [view for view in f.living if view.wait.kind == 'stop']
     if not stopped:
         return
-    tty = f.snap.stat.tty_nr
-    why = ''
-    if tty and f.snap.stat.state == 'T' and background(f.snap.stat):
-        why = ' It is in the background of its terminal: reading from it stops a job (SIGTTIN).'
+    number_of_signal = stop_signal(f, stopped)
+    by, why, nexts = '(SIGSTOP, Ctrl-Z or terminal job control)', '', ['kill -CONT %d' % f.pid]
+    if number_of_signal in STOPPERS:
+        by = 'by %s' % signal_name(number_of_signal)
+        why, remedy_of_it = STOPPERS[number_of_signal]
+        nexts = [remedy_of_it] if remedy_of_it else nexts
     yield finding(
         'stopped', 'critical', 'proven',
-        'It is stopped (SIGSTOP, Ctrl-Z or terminal job control) and does nothing until it gets SIGCONT.' + why,
+        'It is stopped %s and does nothing until it gets SIGCONT.%s' % (by, why),
         [Evidence('state T in %s' % people(len(stopped)), f.source('stat'))],
-        ['kill -CONT %d' % f.pid], tids=[view.tid for view in stopped[:50]])
+        nexts, tids=[view.tid for view in stopped[:50]])
+
+
+FOREGROUND = 'fg in the shell of its terminal   (kill -CONT %s)'
+STOPPERS = {
+    19: (' Somebody sent it: kill -STOP.', ''),
+    20: (' That is Ctrl-Z.', ''),
+    21: (' It is in the background of its terminal and reads from it: SIGCONT alone does not help, the next read stops it again.',
+         FOREGROUND % 'does not help: it is stopped again'),
+    22: (' It is in the background of its terminal and writes to it or sets it (stty tostop): SIGCONT alone does not help, it is stopped again.',
+         FOREGROUND % 'helps only after stty -tostop there')}
+
+
+def stop_signal(f, stopped):
+    """The signal that stopped it, None where that is not told. Newer kernels have it in stat's exit code; before, a
+    job in the background that sleeps in a read of its terminal was stopped by that, or by Ctrl-Z meanwhile: fg is right for both."""
+    stat = f.snap.stat
+    if stat.exit_code in STOPPERS:
+        return stat.exit_code
+    if not stat.tty_nr or not background(stat):
+        return None
+    for view in stopped:
+        call = plain_call(f.arch, view.thread.syscall)
+        fd = (f.snap.fds or {}).get(call.fd) if call is not None else None
+        if fd is not None and fd.kind == 'tty':
+            return 21 if call.name in READS else 22 if call.name in WRITES or call.name == 'ioctl' else None
+    return None
 
 
 def background(stat):

@@ -5620,6 +5620,19 @@ class Rules(Case):
         self.silent('stopped', snapshot(th(), th(101)))
         self.fires('stopped', snapshot(th(state='T', wchan=None)), 'critical')
 
+    def test_what_stopped_it(self):
+        """A job in the background that touches its terminal stops again after each SIGCONT: fg is the remedy."""
+        def snap(call, code=0, tty=34816, pgrp=200, target='/dev/pts/0'):
+            one = th(state='T', wchan='do_signal_stop', call=call)
+            snap = snapshot(one, fds=fds_of(f3=(target, 2)))
+            return snap._replace(stat=snap.stat._replace(tty_nr=tty, pgrp=pgrp, exit_code=code))
+        for case, name in ((snap(READ3), 'SIGTTIN'), (snap(WRITE3), 'SIGTTOU'), (snap(('ioctl', 3, 0x5402)), 'SIGTTOU'), (snap(None, 21), 'SIGTTIN'), (snap(READ3, 22), 'SIGTTOU')):
+            found = self.fires('stopped', case, 'critical', 'proven', says=name)
+            self.assertTrue(found.next[0].startswith('fg in the shell'), found.next)
+        for case, name in ((snap(READ3, 19), 'SIGSTOP'), (snap(READ3, 20), 'Ctrl-Z'), (snap(READ3, pgrp=PID), 'SIGSTOP, Ctrl-Z or'), (snap(READ3, tty=0), 'SIGSTOP, Ctrl-Z or'),
+                           (snap(READ3, target='/tmp/x'), 'SIGSTOP, Ctrl-Z or')):
+            self.assertIn('kill -CONT 100', self.fires('stopped', case, says=name).next)
+
     def test_traced(self):
         status = dict(snapshot().status, TracerPid='50')
         held_by = (th(50, name='gdb').stat, 50)
