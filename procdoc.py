@@ -14607,8 +14607,18 @@ def explain_event(f, view, severity):
 
 
 def explain_ipc(f, view, severity):
-    """SysV semaphores and queues, POSIX message queues: ipcs shows who used them last."""
-    return ('', severity, [], ['ipcs -s -q -i ID   (last users of the semaphore set or queue)'], [])
+    """SysV semaphores and queues, POSIX message queues. ipcs -i takes one kind and shows who used it last; the file
+    of a POSIX queue tells how full it is."""
+    call, fd = view.wait.call, (f.snap.fds or {}).get(view.wait.fd)
+    name = call.name if call is not None and call.name else ''
+    letter = 's' if name.startswith('sem') else 'q' if name.startswith('msg') else ''
+    if letter and call.args:
+        return '', severity, [], ['ipcs -%s -i %d   (its last users)' % (letter, signed32(call.args[0]))], []
+    if name.startswith('mq_') and fd is not None and fd.target:
+        queue = fd.target.replace(' (deleted)', '').rpartition('/')[2]
+        queue = queue if re.match(r'[A-Za-z0-9_.:+][-A-Za-z0-9_.:+]*\Z', queue) else 'NAME'      # it goes to a shell: no name that says more there
+        return '', severity, [], ['ls -l /dev/mqueue; cat /dev/mqueue/%s   (QSIZE 0 is empty; absent: mount -t mqueue none /dev/mqueue)' % queue], []
+    return '', severity, [], ['ipcs -a -p   (the last users of each queue; ipcs -s -i ID: those of a semaphore set)'], []
 
 
 WAIT_EXPLAIN = {

@@ -5909,6 +5909,16 @@ class Rules(Case):
         self.fires('wait-event', snapshot(th(call=WRITE3), fds=fds_of(f3='anon_inode:[eventfd]')), 'warning', says='is full')
         self.assertNotIn('full', self.fires('wait-event', snapshot(th(call=READ3), fds=fds), 'note').summary)
 
+    def test_commands_for_queues_and_semaphores(self):
+        mq, odd = [{3: procdoc.Fd(3, name, 'mqueue', None, {'flags': 2})} for name in ('/jobs', '/jobs;reboot')]
+        for call, fds, command in ((('semtimedop', 69, BASE, 1), {}, 'ipcs -s -i 69 '), (('msgrcv', 40, BASE, 9), {}, 'ipcs -q -i 40 '),
+                                   (('msgsnd', 40, BASE, 9), {}, 'ipcs -q -i 40 '), (('mq_timedreceive', 3, BASE, 9), mq, 'cat /dev/mqueue/jobs '),
+                                   (('mq_timedsend', 3, BASE, 9), odd, 'cat /dev/mqueue/NAME '),
+                                   (('mq_timedsend', 3, BASE, 9), None, 'ipcs -a -p '), (None, None, 'ipcs -a -p ')):
+            found = self.fires('wait-ipc', snapshot(th(call=call, wchan='do_msgrcv'), fds=fds))
+            self.assertIn(command, found.next[0])
+            self.assertNotIn('-s -q', found.next[0])
+
     def test_ofd_lock(self):
         rows = [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False),
                 procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, True)]
