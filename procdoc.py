@@ -5096,6 +5096,7 @@ TCP_TROUBLE = {                   # word of tcp_trouble -> what it means
     'sending': 'data is under way and nothing says that it will not arrive',
     'stalled': 'the same data has waited to be sent for the whole watch',
     'closing': 'this end has closed',
+    'shut down': 'this end has shut down its sending side, and the peer has not',
     'listening': 'it is a listener',
     'unknown': 'the row does not say',
 }
@@ -5121,7 +5122,7 @@ def tcp_trouble(first, later=None):
     if now.state == 'CLOSE_WAIT':
         return 'peer closed'
     if now.state in CLOSING_STATES:
-        return 'closing'
+        return 'shut down' if now.inode and now.state in ('FIN_WAIT1', 'FIN_WAIT2') else 'closing'    # a descriptor still has it
     if now.recv_q and first.recv_q and now.recv_q >= first.recv_q:
         return 'unread input'
     if now.send_q:

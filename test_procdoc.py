@@ -2123,7 +2123,7 @@ class Trouble(Case):
                 ({'state': 'SYN_SENT', 'timer': 1, 'send_q': 1}, {}, 'connecting'),
                 ({'state': 'SYN_SENT', 'timer': 1, 'send_q': 1, 'retrans': 2}, {}, 'connect is not answered'),
                 ({'state': 'CLOSE_WAIT', 'recv_q': 1}, {}, 'peer closed'),
-                ({'state': 'FIN_WAIT2'}, {}, 'closing'),
+                ({'state': 'FIN_WAIT2'}, {}, 'shut down'), ({'state': 'FIN_WAIT2', 'inode': 0}, {}, 'closing'), ({'state': 'CLOSE'}, {}, 'closing'),
                 ({'recv_q': 50}, {'recv_q': 50}, 'unread input'),
                 ({'recv_q': 50}, {'recv_q': 10}, 'silent'),
                 ({'send_q': 500}, {'send_q': 500, 'timer': 0}, 'stalled'),
@@ -5801,6 +5801,10 @@ class Rules(Case):
         self.silent('wait-socket-read', self.socket_read(tcp())._replace(threads={PID: th(call=('recvfrom', 3, BASE, 100), switches=9)}))
         unseen = snapshot(th(call=('recvfrom', 3, BASE, 100)), fds=None, sockets=None)
         self.fires('wait-socket-read', unseen)
+
+    def test_an_end_that_only_stopped_sending_has_not_closed(self):
+        found = self.fires('wait-socket-read', self.socket_read(tcp(state='FIN_WAIT2')), says='has shut down its sending side')
+        self.assertNotIn('has closed', found.summary)
 
     def test_peer_on_this_host(self):
         mirror = tcp(8, local='10.0.99.1:5432', remote='10.0.1.5:50123')
