@@ -7670,7 +7670,7 @@ class LivePython(Hung):
         self.hung('wait-accept', self.pids['accept'], severity='note')
 
     def test_flock(self):
-        report = self.hung('wait-file-lock', self.pids['flock'], says=('/flock', os.getpid()))
+        report = self.hung('wait-file-lock', self.pids['flock'], says=('/flock', os.getpid()), apart=True)
         self.assertEqual(report['verdict']['pids'], [os.getpid()])
 
     def test_fcntl(self):
