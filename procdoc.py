@@ -14782,14 +14782,15 @@ def leak_findings(f, groups, count, soft, evidence):
     grown = difference(f.snap.last_fd_count, count)
     for group in groups[:1]:
         growing = bool(grown and grown >= 10 and count >= 64 and group.count * 2 >= count)
-        if not leaky(group, count, soft) and not growing:
+        if not growing and (not leaky(group, count, soft) or in_use(f, group)):
             continue
         words = 'all' if group.count == count else '%d of %d' % (group.count, count)
         more = [Evidence('%d x %s' % (group.count, group.target), f.source('fd'))]
         if grown:
             more.append(Evidence('%d more were opened in %.1f s' % (grown, f.watched_s), f.source('fd')))
-        what = 'files of one folder' if group.target.endswith('/*') else 'one target'
-        yield finding('fd-leak', 'warning', 'likely' if leaky(group, count, soft) else 'possible', '%s descriptors are on %s, %s: opened and never closed?' % (capital(words), what, group.target),
+        what = 'files of one folder' if group.target.endswith('/*') else 'of one kind' if kind_only(group) else 'one target'
+        yield finding('fd-leak', 'warning', 'likely' if leaky(group, count, soft) else 'possible', '%s descriptors are %s%s, %s: opened and never closed?' % (
+                          capital(words), '' if what == 'of one kind' else 'on ', what, group.target),
                       more + evidence[:1], ['ls -l /proc/%d/fd | tail   (the newest ones)' % f.pid])
     groups = close_wait_groups(list(f.snap.fds.values()))
     closed = sum(group.count for group in groups)
@@ -14802,6 +14803,23 @@ def leak_findings(f, groups, count, soft, evidence):
                       % (people(closed, 'connection'), where),
                       [Evidence('%d in CLOSE_WAIT, fd %s' % (closed, ', '.join(map(str, groups[0].fds[:5]))), f.source('net/tcp'))],
                       ['find the client code that never closes (a missing close, or with-block), or what keeps it from reading the end'])
+
+
+def kind_only(group):
+    """The group has no target in common, only what it is: pipes, timers, sockets without a name."""
+    return group.kind in ('pipe', 'unknown') or group.target == group.kind or group.target in ('in no table', 'unix (no name)')
+
+
+def in_use(f, group):
+    """Most of the group are in the process's epoll sets or polls: held on purpose. Not asked of connections to one
+    address: Go and Node put every socket into their loop, the leaked ones too."""
+    if group.kind == 'socket' and not kind_only(group):
+        return False
+    watched = {member['tfd'] for fd in f.snap.fds.values() for member in (fd.info or {}).get('epoll') or ()}
+    for view in f.living:
+        if view.wait.call is not None:
+            watched.update(row[0] for row in view.wait.call.fds or ())
+    return sum(1 for fd in group.fds if fd in watched) * 2 >= group.count
 
 
 def leaky(group, count, soft):

@@ -6040,6 +6040,17 @@ class Rules(Case):
         self.silent('fd-leak', self.many('/etc/leaky.conf', 20, limit=20000))
         self.silent('fd-leak', snapshot(th(), fds=None, fd_count=None))
 
+    def test_many_of_a_kind_in_use(self):
+        """Timers in an epoll set are no leak; the same timers in none may be one, and are not 'on one target'."""
+        timers = {'f%d' % n: 'anon_inode:[timerfd]' for n in range(10, 200)}
+        for watched in (True, False):
+            members = [{'tfd': n, 'events': 1, 'ino': None} for n in range(10, 200)] if watched else []
+            snap = snapshot(th(call=('epoll_wait', 4, 0, 1, -1)), fds=fds_of(f4=('anon_inode:[eventpoll]', 2, {'epoll': members}), **timers), fd_count=191)
+            if watched:
+                self.silent('fd-leak', snap)
+            else:
+                self.fires('fd-leak', snap, says='of one kind', first=False)
+
     def test_close_wait_leak(self):
         def snap(state, count=20):
             rows = [tcp(1000 + n, state, '10.0.1.5:%d' % (40000 + n)) for n in range(count)]
