@@ -14665,11 +14665,49 @@ def owned_waiters(f):
 def loop_finding(f, loops):
     """event-loop-idle for the main loop."""
     view = min(loops, key=lambda row: (row.tid != f.pid, row.tid))
+    asked = outward_only(f, view)
+    words, peers = 'idle, ready for the next event.', []
+    if asked:
+        words = 'all that it watches %s: if it is not idle, it waits for an answer from there.' % (
+            'is a connection that it made to %s' % asked[0].socket.remote if len(asked) == 1 else
+            'are %d connections that it made, to %s' % (len(asked), ', '.join(sorted({fd.socket.remote for fd in asked})[:4])))
+        peers = [pid for fd in asked[:4] for pid, _ in socket_end(f, fd) if pid != f.pid]
+        words += ' ' + chain_sentence(follow(f, peers[0])) if peers else ''
     return finding('event-loop-idle', 'note', 'proven' if view.wait.by == 'syscall' else 'likely',
-                   '%s waits in its event loop%s: idle, ready for the next event.' % (
-                       'It' if len(loops) == 1 and len(f.living) == 1 else capital(name_of(view)),
-                       ' (%s)' % view.text if view.text else ''),
-                   wait_evidence(f, view) + tasks_evidence(f), tids=[row.tid for row in loops[:50]])
+                   '%s waits in its event loop%s: %s' % (
+                       'It' if len(loops) == 1 and len(f.living) == 1 else capital(name_of(view)), ' (%s)' % view.text if view.text else '', words),
+                   wait_evidence(f, view) + [Evidence('watches %s' % socket_text(fd.socket), f.source('net/' + fd.socket.proto)) for fd in asked[:4]]
+                   + tasks_evidence(f), ['python3 procdoc.py %d   (the peer)' % last_but_us(f, follow(f, pid)).pid for pid in peers[:1]],
+                   tids=[row.tid for row in loops[:50]])
+
+
+def outward_only(f, view):
+    """The connections that a loop watches, where the process made them all itself and nothing else from outside can wake it: a
+    client that waits for its server looks like an idle loop. () as soon as it watches a listener, a client of its own, or
+    anything whose sender is not known; its own wake-ups and timers do not count."""
+    fds = f.snap.fds or {}
+    loop = fds.get(view.wait.fd) if view.wait.kind == 'epoll' else None
+    watched = [member['tfd'] for member in ((loop.info or {}).get('epoll') or ()) if loop.info] if loop is not None else [
+        row[0] for row in (view.wait.call.fds if view.wait.call is not None else ()) or ()]
+    asked = []
+    for number_of_fd in watched:
+        fd = fds.get(number_of_fd)
+        row = fd.socket if fd is not None else None
+        if fd is not None and fd.kind in ('eventfd', 'timerfd', 'signalfd') or fd is not None and own_wake_up(f, fd):
+            continue
+        if row is None or not row.proto.startswith('tcp') or row.state not in ('ESTABLISHED', 'SYN_SENT') or server_side(f, row):
+            return ()
+        asked.append(fd)
+    return tuple(asked)
+
+
+def own_wake_up(f, fd):
+    """A pipe or unix socket pair whose other end is in this process too."""
+    rows = (f.snap.fds or {}).values()
+    if fd.kind == 'pipe':
+        return any(other.fd != fd.fd and other.target == fd.target for other in rows)
+    peer = fd.socket.peer_inode if fd.socket is not None and fd.socket.proto == 'unix' else None
+    return bool(peer) and any(other.kind == 'socket' and other.inode == peer for other in rows)
 
 
 def idle_pool_finding(f, parked):

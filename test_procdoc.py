@@ -6413,6 +6413,20 @@ class Chains(Case):
         self.assertEqual((found.code, found.severity), ('wait-file-lock', 'critical'))
         self.assertIn('deadlock', found.summary)
 
+    def test_a_loop_of_its_own_connections_only(self):
+        """curl, or a Node client: the loop is idle, or its server does not answer. A listener beside it, and it is a server."""
+        def loop(*watched, **more):
+            fds = fds_of(f4=('anon_inode:[eventpoll]', 2, {'epoll': [{'tfd': n, 'events': 1, 'ino': None} for n in watched]}),
+                         f5='socket:[51]', f6=('anon_inode:[eventfd]', 2), f7='socket:[52]', f8='pipe:[9]', f9=('pipe:[9]', 1))
+            rows = [procdoc.Socket('tcp', 'ESTABLISHED', '10.0.0.1:50000', '10.0.0.9:80', 0, 0, 51),
+                    procdoc.Socket('tcp', more.get('state', 'LISTEN'), '0.0.0.0:8080', more.get('remote', '0.0.0.0:0'), 0, 0, 52)]
+            return self.ring(th(call=('epoll_wait', 4, 0, 1, -1)), fds=fds, sockets={'tcp': rows}, holders=held())
+        found = loop(5, 6, 8)
+        self.assertEqual((found.code, found.severity), ('event-loop-idle', 'note'))
+        self.assertIn('a connection that it made to 10.0.0.9:80', found.summary)
+        for watched in ((5, 7), (6,), (5, 99)):
+            self.assertIn('ready for the next event', loop(*watched).summary, watched)
+
     def test_any_child_the_stopped_one_first(self):
         parent = other(812, ('wait4', 0xffffffff, 0, 0, 0), 'shell')
         one, two = other(813, READ3), other(814, state='T')
