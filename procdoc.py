@@ -11313,7 +11313,7 @@ FILE_KINDS = frozenset('file dir deleted memfd shm'.split())
 FD_KIND_WAIT = {
     # kind of descriptor: (wait kind of a reader, of a writer)
     'pipe': ('pipe-read', 'pipe-write'), 'fifo': ('pipe-read', 'pipe-write'),
-    'socket': ('socket-read', 'socket-write'), 'tty': ('tty', 'tty'),
+    'socket': ('socket-read', 'socket-write'), 'tty': ('tty', 'tty-write'),
     'eventfd': ('event', 'event'), 'timerfd': ('event', 'event'), 'signalfd': ('event', 'event'),
     'inotify': ('event', 'event'), 'fanotify': ('event', 'event'), 'userfaultfd': ('event', 'event'),
     'pidfd': ('child', 'child'), 'device': ('event', 'kernel'), 'mqueue': ('ipc', 'ipc'), 'anon': ('event', 'event')}
@@ -11598,6 +11598,7 @@ class Snapshot(NamedTuple):
     tracer: Optional[tuple] = None
     tid_pids: Optional[dict] = None
     lockers: Optional[dict] = None
+    masters: tuple = ()
     others: Optional[dict] = None
     holders: Optional[dict] = None
     unix: Optional[dict] = None
@@ -12153,7 +12154,7 @@ def collect(reader, pid, seconds=1.0, full=False):
     s = dict.fromkeys(Snapshot._fields)
     s.update({'pid': pid, 'asked': pid, 'stat': stat, 'live': reader.live, 'full': full,
          'show_secrets': bool(reader.show_secrets or reader.meta.get('show_secrets')),
-              'parents': (), 'looks_ms': (), 'watched_ms': 0})
+              'parents': (), 'masters': (), 'looks_ms': (), 'watched_ms': 0})
     read_cheap(reader, pid, s)
     watch = Watch(reader, seconds)
     read_first_threads(reader, pid, s)
@@ -12408,6 +12409,7 @@ def follow_chain(reader, pid, s, arch, most=32, depth=6):
             wait_of(thread, arch, fds).kind in ('fuse', 'disk', 'kernel') for thread in threads if thread.stat.state in 'DS'):
         find_fuse_servers(reader, s)
     find_lock_files(reader, s, arch)
+    find_masters(reader, s, arch)
 
 
 def find_owners(reader, pid, s, arch):
@@ -12454,6 +12456,31 @@ def find_lock_files(reader, s, arch):
     for pid in sorted({row[0] for row in (s['lockers'] or {}).get('holders') or ()} - {s['pid']} - set(s['others']))[:4]:
         other = read_other(reader, pid)
         s['others'][pid] = other and other._replace(fds=other_fds(reader, other, arch))
+
+
+MASTERS = ('/dev/ptmx', '/dev/pts/ptmx')
+
+
+def pty_number(fd):
+    """N of a descriptor of /dev/pts/N; None of any other."""
+    found = re.match(r'/dev/pts/([0-9]{1,7})$', fd.target or '') if fd is not None else None
+    return int(found.group(1)) if found else None
+
+
+def find_masters(reader, s, arch):
+    """Who has the master of a terminal that a thread cannot write to: all masters have one name, and
+    fdinfo has the number. Two devpts mounts may both have that number: it is the likely one."""
+    waits = [wait_of(thread, arch, s['fds']) for thread in s['threads'].values()]
+    numbers = {pty_number((s['fds'] or {}).get(wait.fd)) for wait in waits if wait.kind == 'tty-write'} - {None}
+    if not numbers:
+        return
+    found = find_ends(reader, 'masters', set(MASTERS), s['pid'])
+    for pid, fd, _, comm, _ in [row for row in (found or {}).get('holders', ()) if len(row) == 5][:256]:
+        index = parsed(parse_fdinfo, reader.read('proc/%d/fdinfo/%d' % (pid, fd)), {}).get('tty_index')
+        if index in numbers:
+            s['masters'] += ((pid, fd, comm, index),)
+            if pid not in s['others'] and len(s['others']) < 64:
+                s['others'][pid] = read_other(reader, pid)
 
 
 def first_others(s, threads, arch):
@@ -13384,7 +13411,7 @@ KIND_WORDS = {
     'sleep': 'sleeps for a time', 'signal': 'waits for a signal', 'child': 'waits for a child', 'vfork': 'waits for its vfork child',
     'pipe-read': 'reads from a pipe', 'pipe-write': 'writes to a pipe that is full', 'fifo-open': 'opens a FIFO that nobody has open for writing',
     'fifo-write': 'opens a FIFO that nobody has open for reading',
-    'tty': 'waits for its terminal', 'socket-read': 'waits for data from a socket', 'socket-write': 'waits to send to a socket',
+    'tty': 'waits for its terminal', 'tty-write': 'writes to a terminal that takes no more', 'socket-read': 'waits for data from a socket', 'socket-write': 'waits to send to a socket',
     'connect': 'waits for a connection', 'accept': 'waits for clients', 'file-lock': 'waits for a file lock',
     'ipc': 'waits for a semaphore or message queue', 'io-uring': 'waits for io_uring', 'aio': 'waits for asynchronous I/O',
     'event': 'waits for an event descriptor', 'userfault': 'waits for its userfaultfd monitor', 'disk': 'waits for a disk or page',
@@ -14224,6 +14251,7 @@ OUTWARD = {
     'coredump': ('wait-kernel', 'critical', 'critical'),
     'ipc': ('wait-ipc', 'warning', 'warning'),
     'tty': ('wait-tty', 'note', 'note'),
+    'tty-write': ('wait-tty', 'warning', 'critical'),
     'event': ('wait-event', 'note', 'note'),
     'io-uring': ('wait-io-uring', 'note', 'note'),
     'signal': ('wait-signal', 'note', 'note'),
@@ -14607,6 +14635,26 @@ def explain_event(f, view, severity):
     return '', severity, [], [], []
 
 
+def explain_tty(f, view, severity):
+    """Who has the master of the pseudo terminal: what that one does not read, nobody can write."""
+    fd = (f.snap.fds or {}).get(view.wait.fd)
+    index = pty_number(fd)
+    if index is None:
+        return 'Its output is stopped (Ctrl-S), or the line is slow.', severity, [], [], []
+    rows = [row for row in f.snap.masters if row[3] == index]
+    proof = [Evidence('%s has the master: fd %d, tty-index %d' % (process_text(f, row[0], row[2]), row[1], index), '%d/fdinfo/%d' % tuple(row[:2]))
+             for row in rows[:3]]
+    if rows:
+        links = follow(f, rows[0][0])
+        words = 'The master of /dev/pts/%d is held by %s, and is not read (or Ctrl-S stopped the output).' % (index, held_by(links))
+        return words, severity, proof, ['python3 procdoc.py %d' % links[-1].pid], [row[0] for row in rows]
+    mine = [other.fd for other in (f.snap.fds or {}).values() if other.target in MASTERS and (other.info or {}).get('tty_index') == index]
+    if mine:
+        return 'This process itself has the master (fd %d): it must read it.' % mine[0], severity, [
+            Evidence('fd %d: %s, tty-index %d' % (mine[0], MASTERS[0], index), f.source('fdinfo/%d' % mine[0]))], [], []
+    return 'Whoever has its master does not read it, or Ctrl-S stopped the output.', severity, [], [], []
+
+
 def explain_ipc(f, view, severity):
     """SysV semaphores and queues, POSIX message queues. ipcs -i takes one kind and shows who used it last; the file
     of a POSIX queue tells how full it is."""
@@ -14627,7 +14675,7 @@ WAIT_EXPLAIN = {
     'connect': explain_socket, 'child': explain_child, 'vfork': explain_vfork, 'file-lock': explain_file_lock,
     'disk': explain_disk, 'nfs': explain_remote_file, 'fuse': explain_remote_file, 'memory': explain_memory,
     'userfault': explain_memory, 'kernel': explain_kernel, 'coredump': explain_kernel, 'fifo-open': explain_fifo, 'fifo-write': explain_fifo, 'ipc': explain_ipc,
-    'event': explain_event}
+    'event': explain_event, 'tty-write': explain_tty}
 
 
 # --- idle

@@ -5969,6 +5969,19 @@ class Rules(Case):
             self.fires(code, snapshot(th(wchan=unseen), fds=None))
             self.silent(code, snapshot(th(call=call, switches=7), fds=fds))
 
+    def test_a_terminal_that_takes_no_more(self):
+        """Nobody reads its master: as hung as a writer of a full pipe. A read at a terminal stays a note."""
+        fds = fds_of(f3=('/dev/pts/4', 2))
+        found = self.fires('wait-tty', snapshot(th(call=WRITE3), fds=fds, masters=((812, 5, 'sshd', 4), (813, 5, 'tmux', 9)), others={812: other(812, state='T', comm='sshd')}),
+                           'critical', 'proven', says=('812 (sshd)', 'stopped', 'tty-index 4'))
+        self.assertEqual(found.pids, (812,))
+        self.assertIn('python3 procdoc.py 812', found.next)
+        self.fires('wait-tty', snapshot(th(call=WRITE3), th(101, READ3), fds=fds), 'warning', first=False)
+        self.fires('wait-tty', snapshot(th(call=WRITE3), fds=fds_of(f3=('/dev/ttyS0', 2))), 'critical', says='Ctrl-S')
+        both = fds_of(f3=('/dev/pts/4', 2), f7=('/dev/ptmx', 2, {'tty_index': 4}))
+        self.fires('wait-tty', snapshot(th(call=WRITE3), fds=both), 'critical', says='itself has the master (fd 7)')
+        self.fires('wait-tty', snapshot(th(call=READ3), fds=fds), 'note')
+
     def test_wait_sleep(self):
         words = {BASE: struct.pack('<qq', 1, 500000000)}
         self.fires('wait-sleep', snapshot(th(call=('clock_nanosleep', 0, 0, BASE)), words=words, last_words=words), 'note', 'proven', says='1.5 s')
