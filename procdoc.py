@@ -4649,6 +4649,13 @@ def unix_answer(payload):
         'waiting': list(struct.unpack('=%dI' % (len(waiting) // 4), waiting[:len(waiting) // 4 * 4]))}}
 
 
+def ask_unix_listeners(names, timeout_s=1.0):
+    """{inode: as ask_unix} of the unix listeners with one of these names: net/unix does not say how many wait."""
+    def work(diag):
+        return {inode: row for inode, row in unix_dump(diag, TCP_LISTEN).items() if row['name'] in names and row['state'] == 'LISTEN'}
+    return with_diag(timeout_s, work)
+
+
 def ask_listeners(timeout_s=1.0):
     """{inode: (connections that wait, the most that may)} of every TCP listener. Full: the first is the greater."""
     def work(diag):
@@ -5024,6 +5031,19 @@ def listener_of(endpoint_text, rows):
                  and split_endpoint(row.local)[1] == port]
     exact = [row for row in listeners if split_endpoint(row.local)[0] == host]
     return exact or [row for row in listeners if any_address_serves(row, host)]
+
+
+def listener_behind(row, rows):
+    """The listener of this host that has not accepted a TCP connection yet, None where there is none or
+    several share the port. A connection with itself for the other end's address, or a loopback one, is of this host."""
+    if row.state == 'SYN_SENT':
+        host = split_endpoint(row.remote)[0]
+        here = host.startswith('127.') or host in ('::1', split_endpoint(row.local)[0])
+    else:
+        mirror = tcp_peer_on_host(row, rows)
+        here = mirror is not None and not mirror.inode and mirror.state in ('ESTABLISHED', 'CLOSE_WAIT', 'SYN_RECV')
+    found = listener_of(row.remote, rows) if here else []
+    return found[0] if len({listener.inode for listener in found}) == 1 else None
 
 
 def any_address_serves(row, host):
@@ -11787,7 +11807,7 @@ NET_FILES = ('tcp', 'tcp6', 'udp', 'udp6', 'unix', 'raw', 'raw6', 'netlink', 'pa
 
 def read_sockets(reader, base, wanted, protos=NET_FILES):
     """{proto: list of Socket} of the target's own network namespace, or None: the target's
-    own rows, the other ends of its connections, and what shares a port with it (a listener's
+    own rows, the other ends of its connections and the listeners there, and what shares a port with it (a listener's
     clients). A busy host has 100,000 rows: only those are decoded."""
     raw, own, left = {}, [], set(wanted)
     for proto in protos:
@@ -11804,7 +11824,7 @@ def read_sockets(reader, base, wanted, protos=NET_FILES):
     tables = {}
     for proto, data in raw.items():
         if proto.startswith('tcp'):
-            table = parse_net(proto, data, wanted, ports, mirror_pairs(tcp))
+            table = parse_net(proto, data, wanted, ports, mirror_pairs(tcp) | {(split_endpoint(row.remote)[1], 0) for row in tcp})
         else:
             table = parse_net(proto, data, wanted)
         tables[proto] = list(table.sockets.values()) + table.nameless
@@ -12025,7 +12045,22 @@ def holder_wants(waited, tables, unix):
             other = tcp_peer_on_host(mine, tables_tcp(tables)) if mine is not None else None
             if other is not None and other.inode:
                 wants.add('socket:[%d]' % other.inode)
+            listener = unaccepted_by(row, rows, tables, unix)
+            if listener:
+                wants.add('socket:[%d]' % listener)
     return wants
+
+
+def unaccepted_by(row, rows, tables, unix):
+    """The inode of the listener in whose queue a socket of the target waits, or None."""
+    mine = rows.get(row.inode)
+    if mine is not None and mine.proto.startswith('tcp'):
+        listener = listener_behind(mine, tables_tcp(tables))
+        return listener.inode if listener is not None else None
+    if row.inode not in (unix or {}):
+        return None
+    peer = unix_peer(row.inode, unix)
+    return peer.inode if peer.word == 'not-accepted' else None
 
 
 def tables_tcp(tables):
@@ -12380,7 +12415,7 @@ def follow_chain(reader, pid, s, arch, most=32, depth=6):
     find_owners(reader, pid, s, arch)
     if diag and s['sockets']:
         read_diag(reader, s, waited)
-    wants = holder_wants(waited, s['sockets'], s['unix'])
+    wants = holder_wants(waited, s['sockets'], s['unix']) | read_unix_listeners(reader, s, arch, diag)
     pids = first_others(s, threads, arch)
     for level in range(depth):
         found = find_ends(reader, 'holders:%d' % level, wants - seen, pid)
@@ -12551,12 +12586,30 @@ def read_diag(reader, s, waited):
     unix = [inode for inode in inodes if rows[inode].proto == 'unix']
     if unix:
         s['unix'] = reader.ask('unix', 'ask_unix', sorted(unix)[:4096])
-    if any(rows[inode].state == 'LISTEN' and rows[inode].proto.startswith('tcp') for inode in inodes):
+    rows_waited = [rows[row.inode] for row in waited.values() if row.inode in rows and rows[row.inode].proto.startswith('tcp')]
+    if any(rows[inode].state == 'LISTEN' and rows[inode].proto.startswith('tcp') for inode in inodes) or any(
+            listener_behind(row, tables_tcp(s['sockets'])) for row in rows_waited):
         s['listeners'] = reader.ask('listeners', 'ask_listeners')
-    tcp = [(row.inode, rows[row.inode].local, rows[row.inode].remote) for row in waited.values()
-           if row.inode in rows and rows[row.inode].proto.startswith('tcp')]
+    tcp = [(row.inode, row.local, row.remote) for row in rows_waited]
     if tcp:
         s['tcp_info'] = reader.ask('tcp_info', 'ask_tcp', sorted(tcp)[:256])
+
+
+def read_unix_listeners(reader, s, arch, diag):
+    """Link targets of the unix listeners that connect() waits for. A socket that is not connected has no
+    peer that sock_diag knew: the name in the call's argument is all that tells."""
+    names = set()
+    for thread in s['threads'].values():
+        if diag and call_name(arch, thread.syscall) == 'connect':
+            details = describe(arch, s['bits'] or 64, 'connect', thread.syscall.args, as_words(s['words'] or {})) or {}
+            address = details.get('address')
+            if address is not None and address.family == 'unix' and address.host:
+                names.add(address.host)
+    found = reader.ask('unix_listeners', 'ask_unix_listeners', sorted(names)) if names else None
+    if found:
+        s['unix'] = dict(s['unix'] or {})
+        s['unix'].update(found)
+    return {wanted_link(inode) for inode in found or ()}
 
 
 def read_guarded(reader, pid, s):
@@ -14399,7 +14452,13 @@ def explain_tcp(f, view, severity, fd, row, more):
     peers = socket_end(f, fd)
     pids = [pid for pid, _ in peers if pid != f.pid]
     nexts = []
-    if pids:
+    listener = listener_behind(row, tables_tcp(f.snap.sockets))
+    if listener is not None:
+        queued, backlog = pairs_of(f.snap.listeners).get(listener.inode, (listener.recv_q, None))
+        said, proof, nexts, pids = explain_listener(f, listener.inode, queued, backlog, row.state != 'SYN_SENT')
+        words = words + [said] if row.state != 'SYN_SENT' else [said]        # the other causes of repeated SYNs are ruled out
+        more[1:1] = proof
+    elif pids:
         links = follow(f, pids[0])
         words.append(chain_sentence(links))
         ring, severity = ring_of(f, view, links, severity)
@@ -14421,6 +14480,29 @@ def explain_tcp(f, view, severity, fd, row, more):
     return ' '.join(words), severity, more, nexts, pids
 
 
+def explain_listener(f, inode, queued, backlog, connected):
+    """Who has the listener that does not accept -> (words, evidence, next, pids)."""
+    if connected:
+        words = 'The peer is on this host and has not accepted the connection yet'
+    else:
+        words = 'The listener of that address is on this host'
+    if isinstance(queued, int) and isinstance(backlog, int) and queued > backlog:
+        words += ': its accept queue is full (%d of %d)' % (queued, backlog)
+    elif queued:
+        words += ': %s in its accept queue' % ('one is' if queued == 1 else '%s are' % queued)
+    proof = [Evidence('the listener has %s to accept%s' % (people(queued, 'connection'), ', %d may wait' % backlog if isinstance(backlog, int) else ''),
+                      'sock_diag')] if queued else []
+    end = socket_other_end(inode, f.snap.holders, f.pid)
+    mine = [fd.fd for fd in (f.snap.fds or {}).values() if fd.kind == 'socket' and fd.inode == inode]
+    if not end.others:
+        who = 'the listener is this process itself (fd %d)' % mine[0] if mine else 'no process that can be seen has the listener'
+        return '%s; %s.' % (words, who), proof, [], []
+    links = follow(f, end.others[0][0])
+    proof.append(Evidence('the listener is fd %d of %s' % (end.others[0][1], process_text(f, *end.others[0][::3])), '%d/fd/%d' % tuple(end.others[0][:2])))
+    return ('%s; the listener is %s.' % (words, held_by(links)), proof, ['python3 procdoc.py %d   (the listener)' % links[-1].pid],
+            [row[0] for row in end.others])
+
+
 def server_side(f, row):
     """Whether the connection came in: something listens on its local port."""
     return bool(listener_of(row.local, tables_tcp(f.snap.sockets)))
@@ -14429,6 +14511,13 @@ def server_side(f, row):
 def explain_unix(f, view, severity, fd, row, more):
     """explain_socket for unix sockets; only sock_diag knows the peer."""
     peer = unix_peer(row.inode, f.snap.unix)
+    listener = unix_listener(f, view, peer)
+    if listener is not None:
+        found = f.snap.unix[listener]
+        words, proof, nexts, pids = explain_listener(f, listener, found['rqueue'], found['wqueue'], peer.word == 'not-accepted')
+        return words, severity, more + proof, nexts, pids
+    if view.wait.kind == 'connect' and peer.word != 'peer':
+        return 'The accept queue of the listener is full.', severity, more, [], []
     if peer.word == 'not-accepted':
         return ('The server has not accepted the connection yet%s.' % (' (%s)' % peer.path if peer.path else ''), severity, more, [], [])
     if peer.word != 'peer':
@@ -14453,6 +14542,17 @@ def explain_unix(f, view, severity, fd, row, more):
         return 'The other end is in this process itself: nobody else can ever answer.', 'critical', more, [], []
     caveat = unseen_text(f)
     return 'No process that can be seen has the other end%s.' % ('; ' + caveat if caveat else ''), severity, more, [], []
+
+
+def unix_listener(f, view, peer):
+    """The inode of the listener that has a client in its queue, or lets none in; None where it is not known, or not the only one."""
+    if peer.word == 'not-accepted':
+        return peer.inode
+    address = (view.wait.call.details or {}).get('address') if view.wait.call is not None else None
+    if view.wait.kind != 'connect' or address is None:
+        return None
+    found = [inode for inode, row in (f.snap.unix or {}).items() if row['state'] == 'LISTEN' and row['name'] == address.host]
+    return found[0] if len(found) == 1 else None
 
 
 def explain_child(f, view, severity):

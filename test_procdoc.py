@@ -5969,6 +5969,38 @@ class Rules(Case):
             self.fires(code, snapshot(th(wchan=unseen), fds=None))
             self.silent(code, snapshot(th(call=call, switches=7), fds=fds))
 
+    def test_the_listener_that_does_not_accept(self):
+        """It is on this host: its queue, and who has it."""
+        connect = ('connect', 3, BASE, 16)
+        fds = fds_of(f3=('socket:[7]', 2))
+        rows = [tcp(state='SYN_SENT', local='127.0.0.1:41316', remote='127.0.0.1:80', retrans=2), tcp(8, 'LISTEN', '0.0.0.0:80', '0.0.0.0:*', 2)]
+        more = dict(fds=fds, listeners={8: (2, 1)}, holders=held((812, 4, 'socket:[8]', 'rw')), others={812: other(812, state='T', comm='srv')})
+        found = self.fires('wait-connect', snapshot(th(call=connect), sockets={'tcp': rows}, **more), 'critical', says=('full (2 of 1)', '812 (srv)', 'is stopped', 'fd 4'))
+        self.assertEqual(found.pids, (812,))
+        self.assertIn('python3 procdoc.py 812   (the listener)', found.next)
+        self.assertNotIn('firewall', found.summary)
+        far = [rows[0]._replace(local='10.0.1.5:41316', remote='10.0.99.1:80'), rows[1]]
+        self.assertIn('firewall', self.fires('wait-connect', snapshot(th(call=connect), sockets={'tcp': far}, **more)).summary)
+        shared = rows + [rows[1]._replace(inode=9)]
+        self.assertIn('firewall', self.fires('wait-connect', snapshot(th(call=connect), sockets={'tcp': shared}, **more)).summary)
+        done = [tcp(local='127.0.0.1:41316', remote='127.0.0.1:80'), tcp(0, local='127.0.0.1:80', remote='127.0.0.1:41316'), rows[1]]
+        self.fires('wait-socket-read', snapshot(th(call=READ3), sockets={'tcp': done}, **more), 'warning', says=('has not accepted', 'full (2 of 1)', '812 (srv)'))
+
+    def test_the_unix_listener_that_does_not_accept(self):
+        fds = fds_of(f3=('socket:[7]', 2))
+        name = struct.pack('<H', 1) + b'\0srv'
+        more = dict(fds=fds, holders=held((812, 4, 'socket:[8]', 'rw')), others={812: other(812, state='T', comm='srv')}, words={BASE: name}, last_words={BASE: name})
+        row = procdoc.Socket('unix', 'UNCONN', '', '', inode=7, type='stream')
+        listens = {'type': 'stream', 'state': 'LISTEN', 'peer_inode': None, 'rqueue': 2, 'wqueue': 1, 'name': '@srv', 'shutdown': 0, 'waiting': [5, 6]}
+        mine = dict(listens, state='UNCONN', name='', rqueue=0, wqueue=0, waiting=[])
+        call = ('connect', 3, BASE, len(name))
+        found = self.fires('wait-connect', snapshot(th(call=call), sockets={'unix': [row]}, unix={7: mine, 8: listens}, **more), 'critical', says=('full (2 of 1)', '812 (srv)'))
+        self.assertEqual(found.pids, (812,))
+        self.fires('wait-connect', snapshot(th(call=call), sockets={'unix': [row]}, unix={7: mine}, **more), 'critical', says='queue of the listener is full')
+        waits = dict(mine, state='ESTABLISHED', peer_inode=0)
+        self.fires('wait-socket-read', snapshot(th(call=READ3), sockets={'unix': [row]}, unix={7: waits, 8: dict(listens, rqueue=1, waiting=[7])}, **more),
+                   'warning', says=('one is in its accept queue', '812 (srv)'))
+
     def test_a_terminal_that_takes_no_more(self):
         """Nobody reads its master: as hung as a writer of a full pipe. A read at a terminal stays a note."""
         fds = fds_of(f3=('/dev/pts/4', 2))
