@@ -6192,7 +6192,9 @@ def run_evidence(signs):
     if signs.get('cpu_s') is not None and signs.get('watched_s'):
         lines.append(Evidence('it used %.2f s of CPU in %.2f s' % (signs['cpu_s'], signs['watched_s']), '%s/stat' % pid))
     if signs.get('run_delay_s'):
-        lines.append(Evidence('thread %s waited %.2f s for one while runnable' % (signs.get('run_delay_tid'), signs['run_delay_s']), '%s/task/%s/schedstat' % (pid, signs.get('run_delay_tid'))))
+        ran = '' if signs.get('run_s') is None else ' and ran %.2f s' % signs['run_s']
+        lines.append(Evidence('thread %s waited %.2f s for one while runnable%s' % (signs.get('run_delay_tid'), signs['run_delay_s'], ran),
+                              '%s/task/%s/%s' % (pid, signs.get('run_delay_tid'), signs.get('run_delay_by') or 'schedstat')))
     return lines
 
 
@@ -6257,8 +6259,9 @@ def throttled_before(facts, signs):
 
 def rule_cpu_starved(facts, signs, host=None):
     """Runnable for the whole watch, yet hardly on a CPU, and no quota held it: others take the CPU (a hog of higher priority,
-    a small weight, nice 19, SCHED_IDLE, one CPU in its cpuset, too much load). Not it: a process that gets a quarter of a CPU works; one that is
-    R in both looks by chance, and was put on a CPU in between without long waits.
+    a small weight, nice 19, SCHED_IDLE, one CPU in its cpuset, too much load). One that sleeps in between is starved as well:
+    its thread waits three times as long as it runs, and that is a part of the watch that is felt. Not it: a process that gets a
+    quarter of a CPU works; one that is R in both looks by chance, and was put on a CPU in between without long waits.
     """
     watched, used, delay = signs.get('watched_s'), signs.get('cpu_s'), signs.get('run_delay_s')
     most = 0.5 if signs.get('policy') == 5 or (signs.get('nice') or 0) >= 10 else 0.25     # who is meant to get less
@@ -6268,13 +6271,16 @@ def rule_cpu_starved(facts, signs, host=None):
     if growth or (growth is None and throttled_before(facts, signs)):
         return []
     never_ran = signs.get('running_tids') and used <= 0.02 + 0.02 * watched and (delay is None or signs.get('timeslices') == 0)
-    if not never_ran and (delay is None or delay < 0.5 * watched):
+    all_along = never_ran or (delay is not None and delay >= 0.5 * watched)
+    ran = signs.get('run_s')
+    if not all_along and (delay is None or ran is None or delay < max(0.15 * watched, 3 * ran)):
         return []
-    severity = 'critical' if used <= 0.1 * watched else 'warning'
+    severity = 'critical' if all_along and used <= 0.1 * watched else 'warning'
     confidence = 'possible' if growth is None else 'likely'
     why = starved_because(facts, signs, host)
-    summary = ('runnable, but the CPU goes to others: %.2f s of CPU in %.2f s, and no quota holds it%s'
-               % (used, watched, ' as far as could be read' if growth is None else ''))
+    summary = ('%s: %.2f s of CPU in %.2f s, and no quota holds it%s'
+               % ('runnable, but the CPU goes to others' if all_along else 'it waits for a CPU longer than it runs, as others have it',
+                  used, watched, ' as far as could be read' if growth is None else ''))
     return [Finding('cpu-starved', severity, confidence, summary + (' (%s)' % why if why else ''), run_evidence(signs),
                     ['top -H -o %CPU: see what runs instead', 'chrt -p PID and the nice value: see its priority'],
                     list(signs.get('running_tids') or []), [])]
@@ -15204,11 +15210,12 @@ def signs_of(f):
     """What the process itself shows over the watch: the control-group rules ask for it."""
     snap = f.snap
     used = [view.cpu_pct for view in f.views if view.cpu_pct is not None]
-    delays = [view.run_delay_pct for view in f.views if view.run_delay_pct is not None]
+    delays = [cpu_wait(f, view) for view in f.views]
+    delay, by, ran, slow = max([row for row in delays if row[0] is not None] or [(None, None, None, None)], key=lambda row: row[0] or 0)
     running = [view.tid for view in f.living if set(view.strip) <= {'R'}]
     return {'pid': f.pid, 'watched_s': f.watched_s or None,
             'cpu_s': sum(used) / 100.0 * f.watched_s if used and f.watched_s else None,
-            'run_delay_s': max(delays) / 100.0 * f.watched_s if delays else None, 'run_delay_tid': slowest(f),
+            'run_delay_s': delay, 'run_delay_by': by, 'run_s': ran, 'run_delay_tid': slow if delay else None,
             'timeslices': slices_of(f, running), 'running_tids': running, 'seen_running': any('R' in view.strip for view in f.living),
             'wchans': {view.tid: view.thread.wchan for view in f.living},
             'stacks': {view.tid: view.thread.stack for view in f.living if view.thread.stack},
@@ -15228,10 +15235,21 @@ def slices_of(f, tids):
     return sum(grown) if grown else None
 
 
-def slowest(f):
-    """The thread that waited longest for a CPU."""
-    rows = [view for view in f.views if view.run_delay_pct]
-    return max(rows, key=lambda view: view.run_delay_pct).tid if rows else None
+def cpu_wait(f, view):
+    """(seconds a thread was runnable and did not run, the file that says so, seconds it ran, tid). The kernel adds a wait to
+    schedstat when it ends: of one that lasts yet, the looks tell, R at each to the last and no tick used."""
+    thread = view.thread
+    delay = view.run_delay_pct / 100.0 * f.watched_s if view.run_delay_pct is not None else None
+    ran = difference(thread.last_schedstat[0], thread.schedstat[0]) if thread.schedstat and thread.last_schedstat else None
+    rows = [(0, thread.stat.state, thread.stat.ticks)] + [
+        (ms, look.state, (look.utime or 0) + (look.stime or 0)) for ms, look in zip(f.snap.looks_ms, thread.looks)]
+    first = len(rows)
+    while first and rows[first - 1][1:] == ('R', rows[-1][2]):
+        first -= 1
+    pending = (rows[-1][0] - rows[first][0]) / 1000.0 if len(rows) - first > 3 else 0
+    if pending > (delay or 0):
+        return pending, 'stat', None if ran is None else ran / 1e9, view.tid
+    return delay, 'schedstat', None if ran is None else ran / 1e9, view.tid
 
 
 def host_signs(f):

@@ -2577,6 +2577,24 @@ class Throttling(Case):
                        {'run_delay_s': 0.01, 'timeslices': 40}):
             self.assertEqual(procdoc.rule_cpu_starved(f, dict(STARVING, **change)), [], change)
 
+    def test_one_that_also_sleeps_is_starved_by_what_it_waits_against_what_it_runs(self):
+        f = facts_of(group(2, [('/', {})]))
+        signs = dict(STARVING, running_tids=[], timeslices=None, cpu_s=0.05, run_s=0.05)
+        self.assertEqual(codes(procdoc.rule_cpu_starved(f, dict(signs, run_delay_s=0.3))), [('cpu-starved', 'warning', 'likely')])
+        for change in ({'run_delay_s': 0.05}, {'run_delay_s': 0.14, 'run_s': 0.01}, {'run_delay_s': 0.3, 'run_s': 0.2}, {'run_delay_s': 0.3, 'run_s': None}):
+            self.assertEqual(procdoc.rule_cpu_starved(f, dict(signs, **change)), [], change)
+
+    def test_a_wait_for_a_cpu_that_lasts_yet_is_in_the_looks(self):
+        """It slept at first, and then nobody let it run: schedstat has not counted that wait."""
+        def wait(states, **more):
+            thread = th(**more)._replace(looks=tuple(procdoc.Look(state, 5, 5) for state in states), schedstat=(7, 8, 9), last_schedstat=(7, 8, 9))
+            f = procdoc.link(snapshot(thread, looks_ms=tuple(range(100, 1001, 100))))
+            return procdoc.cpu_wait(f, f.views[0])[:3]
+        self.assertEqual(wait('SSSRRRRRRR'), (0.6, 'stat', 0.0))
+        self.assertEqual(wait('RRRRRRRRRR', state='R'), (1.0, 'stat', 0.0))
+        for states in ('SSSSSSSSSS', 'SSSSSSSSRR', 'RRRRRRRRRS'):
+            self.assertEqual(wait(states), (0.0, 'schedstat', 0.0), states)
+
     def test_v1_nanoseconds(self):
         files = {'cpu.stat': 'nr_periods 406\nnr_throttled 406\nthrottled_time 40319908738\n', 'cpu.cfs_quota_us': '1000\n', 'cpu.cfs_period_us': '100000\n'}
         f = facts_of(group(1, [('/x', files)], ('cpu', 'cpuacct')))
