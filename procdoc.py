@@ -14221,6 +14221,8 @@ def suspect_summary(f, rows, everyone, blamed):
 
 def suspect_reason(f, group):
     """Why no owner is named."""
+    if group is None and lone_waitv(f):
+        return 'only a thread of this process could wake it (all words are private), and it has no other'
     if group is None or group.owner_state == 'unknown' and not f.snap.words:
         return 'the owner could not be read: its memory is %s' % ('not readable from here' if f.snap.live else 'not in the snapshot')
     return 'no owner is recorded in it (%s%s)' % (group.kind, ', ' + group.note if group.note else '')
@@ -14236,12 +14238,21 @@ def suspects(f):
         sure = suspect_confidence(f, group, waiters) if waiters else None
         if sure:
             yield waiters, group, sure
-    if not f.lock_groups:
+    if lone_waitv(f):
+        yield f.living, None, 'likely'
+    elif not f.lock_groups:
         waiters = [view for view in f.workers if view.wait.kind == 'futex' and not view.moved]
         outside = [view for view in f.workers if view.wait.kind in OUTWARD or view.wait.kind == 'running']
         if len(waiters) >= 2 and 1 <= len(outside) <= max(1, len(waiters) // 4) and any(
                 view.wait.kind == 'running' for view in outside):
             yield waiters, None, 'possible'
+
+
+def lone_waitv(f):
+    """The only thread is in futex_waitv for ever, and all its words are private: as hung as in FUTEX_WAIT."""
+    wait = f.waits.get(f.living[0].tid) if len(f.views) == 1 and f.living else None
+    words = waitv_words(wait, f.words) if wait is not None and wait.cmd == FUTEX_WAITV and not wait.timeout_ptr and not f.living[0].moved else []
+    return bool(words) and all(word.private for word in words)
 
 
 def suspect_confidence(f, group, waiters):

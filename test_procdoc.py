@@ -5987,6 +5987,16 @@ class Rules(Case):
             self.fires(code, snapshot(th(wchan=unseen), fds=None))
             self.silent(code, snapshot(th(call=call, switches=7), fds=fds))
 
+    def test_the_only_thread_in_futex_waitv(self):
+        """Nobody can wake it: no idle pool, as with FUTEX_WAIT. A shared word, an end, or another thread may."""
+        def waits(flags=0x82, timeout=0, *others):
+            words = {BASE: struct.pack('<QQII', 2, BASE + 0x400, flags, 0)}
+            return snapshot(th(call=('futex_waitv', BASE, 1, 0, timeout)), *others, words=words, last_words=words)
+        self.fires('lock-suspect', waits(), 'critical', 'likely', says='no other')
+        for more in ((2,), (0x82, BASE), (0x82, 0, th(101, READ3))):
+            self.silent('lock-suspect', waits(*more))
+        self.silent('lock-suspect', snapshot(th(call=('futex_waitv', BASE, 1, 0, 0))))         # its words were not read
+
     def test_the_listener_that_does_not_accept(self):
         """It is on this host: its queue, and who has it."""
         connect = ('connect', 3, BASE, 16)
