@@ -12366,8 +12366,18 @@ def read_last(reader, pid, s):
     protos = [proto for proto in s['sockets'] or () if proto in ('tcp', 'tcp6', 'udp', 'unix')]
     inodes = {row.inode for row in (s['fds'] or {}).values() if row.kind == 'socket'}
     s['last_sockets'] = read_sockets(reader, base, inodes, protos) if protos else None
+    ask_unix_again(reader, s)
     s['last_cgroup'] = collect_cgroup_later(reader, s['cgroup'])
     s['last_host'] = read_host(reader, cpuinfo=False)
+
+
+def ask_unix_again(reader, s):
+    """The queues of those unix sockets in which something waited: only sock_diag has them, net/unix never."""
+    filled = sorted(inode for inode, row in (s['unix'] or {}).items() if row['rqueue'])
+    tables = s['last_sockets'] or {}
+    again = reader.ask('last_unix', 'ask_unix', filled[:1024]) if filled and tables.get('unix') else None
+    if again:
+        tables['unix'] = [row._replace(recv_q=again[row.inode]['rqueue']) if row.inode in again else row for row in tables['unix']]
 
 
 def read_mind(reader, pid, s):
@@ -12919,7 +12929,8 @@ def socket_text(row):
     """'tcp 10.0.1.5:50123 -> 10.0.99.1:5432 ESTABLISHED, recv-q 0'"""
     if row.proto == 'unix':
         name = row.path or row.local or ''
-        return 'unix %s%s %s' % (row.type or '', ' ' + name if name else '', row.state)
+        queue = '' if not row.recv_q else ', %s waiting to be accepted' % row.recv_q if row.state == 'LISTEN' else ', recv-q %s' % row.recv_q
+        return 'unix %s%s %s%s' % (row.type or '', ' ' + name if name else '', row.state, queue)
     ends = '%s %s' % (row.proto, row.local)
     if row.state == 'LISTEN':
         return '%s LISTEN, %s waiting to be accepted' % (ends, row.recv_q)
@@ -15043,23 +15054,30 @@ def rule_accept_queue(f):
         if row is None or row.state != 'LISTEN' or not row.recv_q:
             continue
         later = later_rows.get(row.inode)
+        again = later.recv_q if later is not None else None
+        if again is not None and again < row.recv_q:
+            continue
         if row.proto == 'unix':
             full, backlog = row.backlog is not None and row.recv_q > row.backlog, row.backlog
         else:
             queue = accept_queue(row, rows, None, later)
             full, backlog = queue.word == 'full', queue.backlog
-            if later is not None and later.recv_q is not None and later.recv_q < row.recv_q:
-                continue
         if not f.watched_s and not full:
             continue
-        row_found = finding('accept-queue-full', 'critical' if full else 'warning', 'proven' if full and backlog is not None else 'likely' if full else 'possible',
+        sure = 'possible' if not full else 'proven' if backlog is not None and again is not None else 'likely'
+        row_found = finding('accept-queue-full', 'critical' if full else 'warning', sure,
                       '%s on %s wait%s to be accepted%s, and the process does not accept them.' % (
                           people(row.recv_q, 'connection'), row.local or row.path, 's' if row.recv_q == 1 else '',
                           ' (the queue of %d is full: new clients get no answer)' % backlog if full and backlog is not None
                           else ' (the queue is full)' if full else ''),
-                      [Evidence('Recv-Q %d%s' % (row.recv_q, ' -> %s' % later.recv_q if later is not None else ''), f.source('net/' + row.proto))],
+                      [Evidence('Recv-Q %d%s' % (row.recv_q, ' -> %s' % again if again is not None else ''), queue_source(f, row))],
                       stack_command(f))
         yield row_found if full else row_found._replace(rank=RANK['unread-input'])      # a symptom: the cause is what keeps it from accept
+
+
+def queue_source(f, row):
+    """Where a queue's length is from: net/unix has none."""
+    return 'sock_diag' if row.proto == 'unix' else f.source('net/' + row.proto)
 
 
 def sorted_fds(f):
@@ -15085,11 +15103,11 @@ def rule_unread_input(f):
         if row is None or row.state == 'LISTEN' or not row.recv_q or row.proto not in ('tcp', 'tcp6', 'udp', 'udp6', 'unix'):
             continue
         later = later_rows.get(row.inode)
-        if row.proto != 'unix' and (later is None or later.recv_q is None or later.recv_q < row.recv_q):
+        if later is None or later.recv_q is None or later.recv_q < row.recv_q:
             continue
         if row.state == 'CLOSE_WAIT' and row.recv_q <= 1:
             continue
-        if row.proto == 'unix' or fd.fd in read_now:
+        if fd.fd in read_now:
             continue
         unread.append((fd, row, later))
     if unread:
@@ -15097,7 +15115,7 @@ def rule_unread_input(f):
         many = '' if len(unread) == 1 else '%d sockets hold input that nothing reads: ' % len(unread)
         yield finding('unread-input', 'warning', 'proven',
                       '%s%d bytes wait in fd %d (%s) and nothing has read them in %.1f s.' % (many, row.recv_q, fd.fd, socket_text(row), f.watched_s),
-                      [Evidence('Recv-Q %d -> %d' % (row.recv_q, later.recv_q), f.source('net/' + row.proto))], stack_command(f))
+                      [Evidence('Recv-Q %d -> %d' % (row.recv_q, later.recv_q), queue_source(f, row))], stack_command(f))
 
 
 # --- files
@@ -15737,7 +15755,7 @@ def socket_counts(f):
 def socket_key(f, row):
     """The words that sockets of one kind share; one of a kind is its own."""
     if row.proto == 'unix' or row.state == 'LISTEN':
-        return socket_text(row)
+        return socket_text(row._replace(recv_q=None) if row.proto == 'unix' else row)
     if not hasattr(f, 'ports'):
         f.ports = {split_endpoint(fd.socket.local)[1] for fd in f.snap.fds.values() if fd.socket is not None and fd.socket.state == 'LISTEN'}
     port = split_endpoint(row.local)[1]

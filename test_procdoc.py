@@ -6145,6 +6145,27 @@ class Rules(Case):
         found = self.fires('accept-queue-full', snap(129, 129, None), first=False)
         self.assertNotEqual((found.severity, found.confidence), ('critical', 'proven'), 'the backlog was not seen')
 
+    def unix_queue(self, state, first, later, most=0):
+        """A unix socket as net/unix and sock_diag have it; later None: sock_diag was not asked twice."""
+        row = procdoc.Socket('unix', state, '@app', '', inode=7, path='@app', type='stream')
+        diag = {'type': 'stream', 'state': state, 'peer_inode': None, 'rqueue': first, 'wqueue': most, 'name': '@app', 'shutdown': 0, 'waiting': []}
+        return snapshot(th(call=WAIT), fds=fds_of(f3=('socket:[7]', 2)), sockets={'unix': [row]}, last_sockets={'unix': [row._replace(recv_q=later)]}, unix={7: diag})
+
+    def test_accept_queue_of_unix_full(self):
+        """Proven only where sock_diag was asked twice, and None is never said."""
+        found = self.fires('accept-queue-full', self.unix_queue('LISTEN', 2, 2, 1), 'critical', 'proven', says='Recv-Q 2 -> 2')
+        self.assertEqual(found.evidence[0].source, 'sock_diag')
+        found = self.fires('accept-queue-full', self.unix_queue('LISTEN', 2, None, 1), 'critical', 'likely')
+        self.assertEqual(found.evidence[0].text, 'Recv-Q 2')
+        self.fires('accept-queue-full', self.unix_queue('LISTEN', 1, None, 5), 'warning', 'possible', first=False)
+        self.silent('accept-queue-full', self.unix_queue('LISTEN', 2, 1, 1))
+
+    def test_unread_input_of_unix(self):
+        snap = self.unix_queue('ESTABLISHED', 500, 500)
+        self.fires('unread-input', snap, 'warning', 'proven', first=False, says=('500 bytes', 'recv-q 500'))
+        for later in (None, 0):
+            self.silent('unread-input', self.unix_queue('ESTABLISHED', 500, later))
+
     def test_unread_input(self):
         def snap(first, later, **more):
             return snapshot(th(call=WAIT), fds=fds_of(f3=('socket:[7]', 2)), sockets={'tcp': [tcp(recv_q=first)]},
@@ -7806,6 +7827,17 @@ class LivePython(Hung):
     def test_no_descriptor_left(self):
         self.hung('fd-exhausted', self.pids['descriptors'], says='64', severity='critical')
 
+    def test_unread_input_of_unix(self):
+        """Both looks at its queue are sock_diag's."""
+        mine, peer = socket.socketpair()
+        child = subprocess.Popen(['sleep', '1000'], stdin=mine, stdout=subprocess.DEVNULL)
+        self.addCleanup(peer.close)
+        self.addCleanup(end, child)
+        mine.close()
+        peer.send(b'x' * 500)
+        time.sleep(0.2)
+        self.hung('unread-input', child.pid, says='Recv-Q 500 -> 500')
+
     def test_unread_input(self):
         self.hung('unread-input', self.pids['unread'], says='5000 bytes', first=False)
 
@@ -7883,6 +7915,27 @@ class LivePython(Hung):
         wait_for(lambda: state_of(child.pid) == 'S')
         time.sleep(0.2)
         self.hung('wait-tty', child.pid, severity='note')
+
+    def test_terminal_that_nobody_reads(self):
+        master, slave = pty.openpty()
+        child = subprocess.Popen(['cat', '/dev/zero'], stdin=subprocess.DEVNULL, stdout=slave)
+        os.close(slave)
+        self.addCleanup(os.close, master)
+        self.addCleanup(end, child)
+        wait_for(lambda: state_of(child.pid) == 'S')
+        time.sleep(0.2)
+        self.hung('wait-tty', child.pid, severity='critical', says=(os.getpid(), 'tty-index'), apart=True)
+
+    def test_connect_to_a_full_unix_listener(self):
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind('\0procdoc-full-%d' % os.getpid())
+        listener.listen(0)
+        code = 'import socket\nkeep = []\nwhile True:\n    keep.append(socket.socket(socket.AF_UNIX))\n    keep[-1].connect("\\0procdoc-full-%d")\n' % os.getpid()
+        child = subprocess.Popen([sys.executable, '-c', code], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.addCleanup(end, child)
+        time.sleep(0.7)
+        self.hung('wait-connect', child.pid, severity='critical', says=(os.getpid(), 'full (1 of 0)'), apart=True)
 
     def test_kernel_thread(self):
         stat = procdoc.parse_stat(live_reader().read('proc/2/stat') or b'')
