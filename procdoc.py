@@ -13120,6 +13120,8 @@ def guessed(f, view):
     wait = view.wait
     if wait.kind != 'unknown' or wait.call is not None:
         return view
+    if awaits_lock(f):
+        return view._replace(wait=wait._replace(kind='file-lock', by='locks', sure=True))
     stem = wchan_stem(view.thread.wchan) if view.thread.wchan else ''
     if stem not in AMBIGUOUS:
         return view
@@ -13133,6 +13135,14 @@ def guessed(f, view):
         later = by_inode(f.snap.last_sockets).get(fd.inode) or fd.socket
         kind = {'LISTEN': 'accept', 'SYN_SENT': 'connect'}.get(fd.socket.state, 'socket-write' if later.send_q else 'socket-read')
     return view._replace(wait=wait._replace(kind=kind, by='wchan', fd=fd.fd))
+
+
+def awaits_lock(f):
+    """/proc/locks has a waiter's line for this process, and only one thread of it sleeps where cannot be read. That file
+    is open to everybody, but it names processes: of several such threads it is not known which."""
+    if not any(lock.blocked and lock.pid == f.pid for lock in f.snap.locks or ()):
+        return False
+    return sum(1 for view in f.views if view.wait.kind == 'unknown' and view.wait.call is None) == 1
 
 
 def fits_channel(fd, kinds):

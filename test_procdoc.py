@@ -5941,6 +5941,16 @@ class Rules(Case):
             self.assertIn(command, found.next[0])
             self.assertNotIn('-s -q', found.next[0])
 
+    def test_wait_file_lock_where_the_call_is_not_readable(self):
+        """/proc/locks is open to everybody and names the waiting process: enough where one thread alone may be meant."""
+        unseen = self.file_lock()._replace(threads={PID: th(wchan='0')}, fds=None, fd_count=None)
+        found = self.fires('wait-file-lock', unseen, 'critical', 'likely', says='812 (peer)')
+        self.assertEqual(found.pids, (812,))
+        self.silent('wait-file-lock', unseen._replace(locks=[]))
+        self.silent('wait-file-lock', unseen._replace(threads={PID: th(wchan='0'), 101: th(101, wchan='0')}))
+        self.silent('wait-file-lock', unseen._replace(threads={PID: th(wchan='0', switches=3)}))
+        self.fires('wait-file-lock', unseen._replace(threads={PID: th(wchan='0'), 101: th(101, PARKED)}), 'warning', first=False)
+
     def test_ofd_lock(self):
         rows = [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False),
                 procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, True)]
