@@ -15733,6 +15733,8 @@ def section_files(f):
     share = ' (%d %% of the soft limit %d, hard %s)' % (100 * len(snap.fds) // soft, soft, hard) if isinstance(soft, int) and soft > 0 else ''
     counts = ', '.join('%d %s' % (count, kind) for kind, count in fd_counts(list(snap.fds.values())).items())
     yield Line('%d open%s%s' % (len(snap.fds), share, ': ' + counts if counts else ''), source='fd, limits')
+    for words in lock_waiters(f):
+        yield Line(words, hang=6, source='/proc/locks')
     if snap.full:
         for fd in sorted(snap.fds):
             yield Line(full_fd(f, snap.fds[fd]), hang=6)
@@ -15755,6 +15757,21 @@ def section_files(f):
         yield Line(fd_text(f, fd) + flags_text(f, snap.fds[fd]), hang=6)
     left = len(snap.fds) - len(shown)
     yield Line('from fd, fdinfo, net/*%s' % ('; %d more: --full shows every descriptor' % left if left else ''), style='source')
+
+
+def lock_waiters(f):
+    """'2 processes wait for its lock on /run/x.lock: 812 (cron), 813': who is held up by this process. A waiter repeats the
+    ordinal of the lock. An OFD lock has no owner in /proc/locks, and a flock has the one that took it: fdinfo has both."""
+    names = {(fd.info or {}).get('ino'): fd.target for fd in (f.snap.fds or {}).values() if fd.target}
+    mine = {(lock.type, lock.inode) for fd in (f.snap.fds or {}).values() for lock in (fd.info or {}).get('locks') or ()}
+    held = collections.OrderedDict((lock.ordinal, lock) for lock in f.snap.locks or ()
+                                   if not lock.blocked and (lock.pid == f.pid or (lock.type, lock.inode) in mine and lock.type != 'POSIX'))
+    for ordinal, lock in held.items():
+        pids = sorted({row.pid for row in f.snap.locks if row.blocked and row.ordinal == ordinal and row.pid != f.pid})
+        if pids:
+            name = names.get(lock.inode) or 'inode %d' % lock.inode
+            yield '%s for its lock on %s: %s' % ('1 process waits' if len(pids) == 1 else '%d processes wait' % len(pids), name, ', '.join(
+                process_text(f, pid) if pid > 0 else 'not named' for pid in pids[:8]) + (', ...' if len(pids) > 8 else ''))
 
 
 def socket_counts(f):

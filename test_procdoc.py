@@ -5951,6 +5951,21 @@ class Rules(Case):
         self.silent('wait-file-lock', unseen._replace(threads={PID: th(wchan='0', switches=3)}))
         self.fires('wait-file-lock', unseen._replace(threads={PID: th(wchan='0'), 101: th(101, PARKED)}), 'warning', first=False)
 
+    def test_who_waits_for_its_file_lock(self):
+        """The holder's report says whom it holds up: that is why somebody came to look at it."""
+        def line(kind, pid, waiters=(812, 813), info=None):
+            rows = [procdoc.Lock(4, kind, 'ADVISORY', 'WRITE', pid, '254:0', 55, 0, procdoc.LOCK_EOF, False),
+                    procdoc.Lock(5, kind, 'ADVISORY', 'WRITE', 815, '254:0', 56, 0, procdoc.LOCK_EOF, False)]
+            rows += [rows[0]._replace(pid=waiter, blocked=True) for waiter in waiters] + [rows[1]._replace(pid=816, blocked=True)]
+            return list(procdoc.lock_waiters(procdoc.link(snapshot(th(), fds=fds_of(f3=('/run/x.lock', 2, info or {'ino': 55})), locks=rows))))
+        self.assertEqual(line('FLOCK', PID), ['2 processes wait for its lock on /run/x.lock: 812, 813'])
+        self.assertEqual(line('POSIX', PID, (812,)), ['1 process waits for its lock on /run/x.lock: 812'])
+        self.assertEqual(line('POSIX', PID, ()) + line('POSIX', 814) + line('FLOCK', 814), [])
+        own = {'ino': 55, 'locks': [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False)]}
+        self.assertEqual(line('OFDLCK', -1, (-1,), own), ['1 process waits for its lock on /run/x.lock: not named'])
+        self.found(snapshot(th(), fds=fds_of(f3='/run/x.lock'), locks=[procdoc.Lock(4, 'FLOCK', 'ADVISORY', 'WRITE', PID, '', 55, 0, 1, False),
+                                                                       procdoc.Lock(4, 'FLOCK', 'ADVISORY', 'WRITE', 812, '', 55, 0, 1, True)]))
+
     def test_ofd_lock(self):
         rows = [procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, False),
                 procdoc.Lock(1, 'OFDLCK', 'ADVISORY', 'WRITE', -1, '254:0', 55, 0, procdoc.LOCK_EOF, True)]
