@@ -11599,6 +11599,7 @@ class Snapshot(NamedTuple):
     loginuid: Optional[int] = None
     ns: Optional[dict] = None
     reader_ns: Optional[dict] = None
+    reader_euid: Optional[int] = None
     maps: Optional[list] = None
     memory: Optional[dict] = None
     rollup: Optional[dict] = None
@@ -12214,6 +12215,7 @@ def read_cheap(reader, pid, s):
     s['taken_at'] = epoch_of(reader.fact('taken_at', time.time))
     s['clk_tck'] = positive(reader.fact('clk_tck', lambda: os.sysconf('SC_CLK_TCK')), 100)
     s['page_size'] = positive(reader.fact('page_size', lambda: os.sysconf('SC_PAGE_SIZE')), 4096)
+    s['reader_euid'] = reader.fact('euid', os.geteuid)
     s['status'] = parsed(parse_status, reader.read(base + 'status'))
     s['host'] = read_host(reader)
     s['arch'] = machine(reader)
@@ -13649,6 +13651,13 @@ def unseen_text(f):
     return '; '.join(words)
 
 
+def more_rights(f):
+    """How to run procdoc so that it sees more. To root (in a container) 'as root' is no advice: it lacks capabilities."""
+    if f.snap.reader_euid == 0:
+        return 'with CAP_SYS_PTRACE and the capabilities that %d has' % f.pid
+    return 'as the same user or as root'
+
+
 def other_end(f, fd):
     """Who has the other end of a pipe or FIFO -> OtherEnd."""
     return pipe_other_end(fd, list((f.snap.fds or {}).values()), f.snap.holders, f.pid)
@@ -13821,7 +13830,7 @@ def stack_command(f, tid=None):
         if not f.snap.live:
             return ['python3 procdoc.py %d   (where it runs, as root or its own user: it shows the Python lines)' % pid]
         if f.python is None or not f.python.get('error'):
-            return ['python3 procdoc.py %d   (as root or its own user: it then shows the Python lines)' % pid]
+            return ['python3 procdoc.py %d   (%s: it then shows the Python lines)' % (pid, more_rights(f))]
         return ['py-spy dump --pid %d' % pid]
     if f.runtime.name == 'jvm':
         rows = ['jstack -l %d   (or: jcmd %d Thread.print -l)' % (pid, pid)] if not f.frames or f.snap.full else []
@@ -14441,7 +14450,8 @@ def explain_pipe(f, view, severity):
         return words, 'critical', [Evidence('%s end: %s' % (side, mine), f.source('fd'))], [], []
     if end.word == 'nobody':
         words = 'No other process that can be seen has the %s end' % side + ('; %s.' % caveat if caveat else '.')
-        return words, severity, [], ['run procdoc as root: it then sees the descriptors of all processes'] if caveat else [], []
+        return words, severity, [], ['run procdoc %s: it then sees the descriptors of all processes' % (
+            'with CAP_SYS_PTRACE' if f.snap.reader_euid == 0 else 'as root')] if caveat else [], []
     return 'Who has the %s end was not looked for.' % side, severity, [], [], []
 
 
@@ -14919,7 +14929,7 @@ def rule_healthy(f):
     else:
         text_of = 'Nothing wrong was found.'
     view = (running or f.living)[0]
-    nexts = ['run procdoc as the same user or as root (in Kubernetes: kubectl debug --profile=sysadmin): it then sees the system calls'] if unread and not running else []
+    nexts = ['run procdoc %s (in Kubernetes: kubectl debug --profile=sysadmin): it then sees the system calls' % more_rights(f)] if unread and not running else []
     yield finding('healthy', 'note', 'possible' if unread else 'likely', text_of, [still_evidence(f, view)], nexts)
 
 
@@ -15934,11 +15944,15 @@ REMEDIES = {
 QUIET_GAPS = frozenset('ENOENT ESRCH ABSENT EINVAL ENOTDIR EOPNOTSUPP'.split())
 
 
-def remedy(path, error):
+def remedy(f, path, error):
     """What would make it readable."""
     if path.endswith('/stack') and error in ('EACCES', 'EPERM'):
         return 'kernel stacks need CAP_SYS_ADMIN: root outside of any container'
-    return REMEDIES.get(error, 'try as root')
+    if f.snap.reader_euid == 0 and error in ('EACCES', 'EPERM'):
+        pid = re.match(r'(?:proc/)?(\d+)/', path)
+        return ('needs CAP_SYS_PTRACE and the capabilities that %s has, which root lacks here: outside of any container, or kubectl debug --profile=sysadmin'
+                % (pid.group(1) if pid else 'it'))
+    return REMEDIES.get(error, '' if f.snap.reader_euid == 0 else 'try as root')
 
 
 def folded_gaps(f):
@@ -15948,7 +15962,7 @@ def folded_gaps(f):
         shown = path[5:] if path.startswith('proc/') else path
         pattern = re.sub(r'(?<=/)\d+', 'N', shown)
         table.setdefault((pattern, error), []).append(path)
-    return [(pattern if len(paths) > 1 else (paths[0][5:] if paths[0].startswith('proc/') else paths[0]), error, len(paths), remedy(pattern, error))
+    return [(pattern if len(paths) > 1 else (paths[0][5:] if paths[0].startswith('proc/') else paths[0]), error, len(paths), remedy(f, pattern, error))
             for (pattern, error), paths in table.items()]
 
 
@@ -15961,7 +15975,7 @@ def section_gaps(f):
     for pattern, error, count, words in loud:
         by_error.setdefault((error, words), []).append(pattern + (' (%d times)' % count if count > 1 else ''))
     for (error, words), patterns in by_error.items():
-        yield Line('%s: %s%s -> %s' % (error, ', '.join(patterns[:14]), ' ...' if len(patterns) > 14 else '', words), hang=4)
+        yield Line('%s: %s%s%s' % (error, ', '.join(patterns[:14]), ' ...' if len(patterns) > 14 else '', ' -> ' + words if words else ''), hang=4)
     if missing:
         yield Line('not in the snapshot: %s%s' % (', '.join(row[0] for row in missing[:20]), ', ...' if len(missing) > 20 else ''), hang=4)
     if not loud and not missing:
@@ -16211,7 +16225,7 @@ def json_report(f, findings):
                                                                            'utime': stat.utime, 'stime': stat.stime},
         'cgroup': f.cgroup, 'namespaces': {'inodes': snap.ns, 'differ_from_reader': [name for name, inode in sorted((snap.ns or {}).items()) if (snap.reader_ns or {}).get(name) not in (None, inode)],
                                            'NSpid': (snap.status or {}).get('NSpid', '').split()},
-        'host': host_json(snap), **tasks_json(f), 'gaps': [{'path': path[5:] if path.startswith('proc/') else path, 'error': error, 'remedy': remedy(path, error)} for path, error in sorted(f.gaps.items())]}
+        'host': host_json(snap), **tasks_json(f), 'gaps': [{'path': path[5:] if path.startswith('proc/') else path, 'error': error, 'remedy': remedy(f, path, error)} for path, error in sorted(f.gaps.items())]}
 
 
 def tasks_json(f):

@@ -6109,6 +6109,24 @@ class Rules(Case):
         self.assertIn('may not be read', found.summary)
         self.assertNotIn('running', found.summary, "a wait channel of '0' is not running")
 
+    def test_root_is_not_told_to_be_root(self):
+        """In a container root lacks capabilities: they are what is named. Who read is in the snapshot: a replay says the same."""
+        def told(euid):
+            gaps = {'proc/100/fd': 'EACCES', 'proc/100/syscall': 'EPERM', 'proc/100/task/100/syscall': 'EACCES', 'proc/kmsg': 'EACCES', 'proc/100/x': 'E2BIG'}
+            words = ''
+            for snap in (snapshot(th(wchan=None), fds=None, gaps=gaps, reader_euid=euid),
+                         snapshot(th(call=READ3), fds=fds_of(f3='pipe:[7]'), holders=held(unseen=5), reader_euid=euid),
+                         snapshot(th(call=READ3), exe='/usr/bin/python3.11', live=True, reader_euid=euid)):
+                f, findings = procdoc.diagnose(snap)
+                f.verdict = findings[0]
+                words += ' '.join(' '.join(row.next) for row in findings) + ' '.join(line.words for line in procdoc.section_gaps(f))
+                words += json.dumps(procdoc.json_report(f, findings)['gaps'])
+            return words
+        self.assertNotRegex(told(0), r'as root|or root\b|: root\b')
+        self.assertIn('CAP_SYS_PTRACE and the capabilities that 100 has', told(0))
+        for euid in (1000, None):
+            self.assertIn('as the same user or as root', told(euid))
+
     # -- descriptors and sockets
 
     def many(self, target, count, **more):
@@ -7001,7 +7019,7 @@ class Captures(InFolder):
             self.assertTrue(all(member.isreg() or member.issym() or member.isdir() for member in tar))
         self.assertFalse([name for name in names if name.startswith('/') or '..' in name.split('/') or name.endswith('/mem')])
         meta = json.loads(tarfile.open(out).extractfile('snapshot/meta.json').read().decode())
-        self.assertEqual((meta['pid'], meta['show_secrets']), (pid, False))
+        self.assertEqual((meta['pid'], meta['show_secrets'], meta['euid']), (pid, False, os.geteuid()))
         others = {name.split('/')[2] for name in names if re.match(r'snapshot/proc/\d+/', name)}
         self.assertIn(str(pid), others)
         self.assertLess(len(others), 40, 'processes that the verdict did not touch')
