@@ -14949,13 +14949,18 @@ def rule_busy(f):
     view = max(busy, key=lambda row: row.cpu_pct)
     kernel = (view.system_pct or 0) > (view.user_pct or 0)
     verb = 'have' if len(busy) > 1 else 'has'
-    summary = '%s %s run for the whole watch (%.0f %% of a CPU), %s: %s.' % (
+    waited = sum(row.run_delay_pct or 0 for row in busy)        # the rest of a loop's time, where others want the CPU too
+    waited = waited if waited >= 10 else 0
+    summary = '%s %s run%s for the whole watch (%.0f %% of a CPU%s), %s: %s.' % (
         'It' if len(f.living) == 1 else capital(name_of(view)) if len(busy) == 1 else people(len(busy)) + ' together',
-        verb, sum(row.cpu_pct or 0 for row in busy), 'most of it in the kernel' if kernel else 'most of it in its own code',
+        verb, ' or waited for a CPU' if waited else '', sum(row.cpu_pct or 0 for row in busy),
+        ', %.0f %% waiting for one' % waited if waited else '', 'most of it in the kernel' if kernel else 'most of it in its own code',
         'a loop of system calls or page faults' if kernel else 'a loop, or honest work')
     summary = summary[:-1] + frame_place(f.frames.get(view.tid)) + '.'
     evidence = [Evidence('utime +%.0f %%, stime +%.0f %% in %.1f s, states %s' % (
         view.user_pct or 0, view.system_pct or 0, f.watched_s, view.strip), f.source('stat', view.tid))]
+    if waited and view.run_delay_pct:
+        evidence.append(Evidence('runnable, and waited for a CPU %.0f %% of the watch' % view.run_delay_pct, f.source('schedstat', view.tid)))
     yield finding('busy-kernel' if kernel else 'busy-user', 'warning', 'proven', summary, evidence,
                   stack_command(f, view.tid) if not kernel else ['perf top -p %d   (or: strace -c -p %d)' % (f.pid, f.pid)],
                   tids=[row.tid for row in busy])

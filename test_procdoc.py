@@ -6103,6 +6103,13 @@ class Rules(Case):
             self.silent(code, snapshot(th(call='running', state='R', ticks=3)))
             self.silent(code, snapshot(th(call='running', state='R', ticks=97), seconds=0))
 
+    def test_busy_and_waiting_for_a_cpu(self):
+        """Half of a CPU, as it had to share: it has not run for the whole watch, it wanted to."""
+        one = th(call='running', state='R', ticks=50)
+        for delay, says in ((480000000, ('run or waited for a CPU', '50 % of a CPU, 48 % waiting for one', 'waited for a CPU 48 % of the watch')), (10000000, 'has run for the whole watch (50 % of a CPU)')):
+            self.fires('busy-user', snapshot(one._replace(schedstat=procdoc.Schedstat(0, 0, 1), last_schedstat=procdoc.Schedstat(500000000, delay, 9))), says=says)
+        self.fires('busy-user', snapshot(one), says='has run for the whole watch (50 % of a CPU)')
+
     def test_healthy(self):
         self.fires('healthy', snapshot(th(call=('recvfrom', 3, BASE, 9), ticks=20, switches=50)), 'note')
         found = self.fires('healthy', snapshot(th(wchan=None), fds=None, gaps={'proc/100/wchan': 'EPERM'}), 'note', 'possible')
