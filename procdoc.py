@@ -12506,7 +12506,7 @@ def find_lock_files(reader, s, arch):
     if not files:
         return
     s['lockers'] = reader.ask('lockers', 'find_lockers', sorted(files), 1.0, [os.getpid()], min(takers, default=s['pid']))
-    for pid in sorted({row[0] for row in (s['lockers'] or {}).get('holders') or ()} - {s['pid']} - set(s['others']))[:4]:
+    for pid in sorted({row[0] for row in locker_rows(s['lockers'])} - {s['pid']} - set(s['others']))[:4]:
         other = read_other(reader, pid)
         s['others'][pid] = other and other._replace(fds=other_fds(reader, other, arch))
 
@@ -12534,6 +12534,13 @@ def find_masters(reader, s, arch):
             s['masters'] += ((pid, fd, comm, index),)
             if pid not in s['others'] and len(s['others']) < 64:
                 s['others'][pid] = read_other(reader, pid)
+
+
+def locker_rows(found):
+    """The holders of an answer of find_lockers, which in a damaged record may be anything."""
+    rows = found.get('holders') if isinstance(found, dict) else None
+    return [row for row in rows if isinstance(row, (list, tuple)) and len(row) == 5 and isinstance(row[0], int) and isinstance(row[1], int)
+            and isinstance(row[4], (list, tuple))] if isinstance(rows, (list, tuple)) else []
 
 
 def first_others(s, threads, arch):
@@ -14675,14 +14682,14 @@ def explain_file_lock(f, view, severity):
 
 def lockers_of(f, kind=None):
     """What the search of fdinfo found to have a lock of that kind on the file: (pid, fd, target, comm, lock); others first."""
-    rows = [row for row in (f.snap.lockers or {}).get('holders') or () if kind is None or kind in row[4]]
+    rows = [row for row in locker_rows(f.snap.lockers) if kind is None or kind in row[4]]
     return sorted(rows, key=lambda row: row[0] == f.pid)
 
 
 def taker_gone(f, lock):
     """Why the process that took a flock does not have it any more, '' where it has it or that cannot be told."""
     found = f.snap.lockers
-    if lock.type != 'FLOCK' or lock.pid <= 0 or not found or lock.pid in [row[0] for row in lockers_of(f, 'FLOCK')]:
+    if lock.type != 'FLOCK' or lock.pid <= 0 or not isinstance(found, dict) or lock.pid in [row[0] for row in lockers_of(f, 'FLOCK')]:
         return ''
     others = f.snap.others or {}
     if lock.pid != f.pid and lock.pid in others and not found.get('hidden'):

@@ -5911,6 +5911,8 @@ class Rules(Case):
             self.assertEqual(found.pids, (812,))
         rows = [lock._replace(type='POSIX') for lock in self.file_lock().locks]
         self.fires('wait-file-lock', self.file_lock(locks=rows, lockers=dict(seen, holders=[row])), says='held by 812 (peer)')
+        for damaged in ([], 5, {'holders': 5}, {'holders': [5, (812,), ('x', 4, '', '', 5), (813, 4, '', '', None)]}):
+            self.fires('wait-file-lock', self.file_lock(lockers=damaged), says='held by 812 (peer)')
         own = [lock._replace(pid=PID) for lock in self.file_lock().locks]
         self.fires('wait-file-lock', self.file_lock(locks=own, lockers=dict(seen, holders=[(PID,) + row[1:]])), says='holds it itself')
         self.fires('wait-file-lock', self.file_lock(locks=own, lockers=dict(seen, holders=[row])), says='held by 813')
