@@ -15035,8 +15035,9 @@ def leak_findings(f, groups, count, soft, evidence):
         if grown:
             more.append(Evidence('%d more were opened in %.1f s' % (grown, f.watched_s), f.source('fd')))
         what = 'files of one folder' if group.target.endswith('/*') else 'of one kind' if kind_only(group) else 'one target'
+        name = {'in no table': 'sockets that are in no table of net/ (not connected, or of another kind)'}.get(group.target, group.target)
         yield finding('fd-leak', 'warning', 'likely' if leaky(group, count, soft) else 'possible', '%s descriptors are %s%s, %s: opened and never closed?' % (
-                          capital(words), '' if what == 'of one kind' else 'on ', what, group.target),
+                          capital(words), '' if what == 'of one kind' else 'on ', what, name),
                       more + evidence[:1], ['ls -l /proc/%d/fd | tail   (the newest ones)' % f.pid])
     groups = close_wait_groups(list(f.snap.fds.values()))
     closed = sum(group.count for group in groups)
