@@ -4869,7 +4869,7 @@ def find_lockers(files, budget_s=1.0, skip_pid=(), near=None):
             for lock in read_fdinfo(folder, name).get('locks', ()):
                 if lock.inode in inodes:
                     holders.append((pid, int(name), text(target), comm_of(pid), tuple(lock)))
-    return dict(scan.report(sorted(holders)), near_seen=near is not None and near not in scan.refused and not scan.hidden and not scan.cut)
+    return dict(scan.report(sorted(holders)), near_seen=near is not None and near not in scan.refused | scan.skip and not scan.hidden and not scan.cut)
 
 
 def read_small(path):
@@ -12505,7 +12505,7 @@ def find_lock_files(reader, s, arch):
             takers |= {lock.pid for lock in held if lock.pid and lock.pid > 0}
     if not files:
         return
-    s['lockers'] = reader.ask('lockers', 'find_lockers', sorted(files), 1.0, [os.getpid()], min(takers, default=s['pid']))
+    s['lockers'] = reader.ask('lockers', 'find_lockers', sorted(files), 1.0, [], min(takers, default=s['pid']))    # procdoc itself, too: flock FILE procdoc
     for pid in sorted({row[0] for row in locker_rows(s['lockers'])} - {s['pid']} - set(s['others']))[:4]:
         other = read_other(reader, pid)
         s['others'][pid] = other and other._replace(fds=other_fds(reader, other, arch))

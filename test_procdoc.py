@@ -2243,6 +2243,7 @@ class LiveScan(Case):
             found = procdoc.find_lockers([(locked, inode)], 5, near=child.pid)
             self.assertEqual(found['near_seen'], 1 in procdoc.Scan(1, ()).pids())
             self.assertFalse(procdoc.find_lockers([(locked, inode)], -1, near=child.pid)['near_seen'])
+            self.assertFalse(procdoc.find_lockers([(locked, inode)], 5, near=os.getpid())['near_seen'], 'it skips itself')
             found = found['holders']
             self.assertEqual([(h[0], h[4][1]) for h in found], [(child.pid, 'FLOCK')])
             self.assertTrue(marshal.dumps(found))
