@@ -2440,8 +2440,9 @@ CODES = (
      'thread, or its peer is silent.',
      'Look at the iou-wrk threads and at fdinfo of the ring.'),
     ('wait-event', 'waiting on others',
-     'It reads an eventfd, timerfd, signalfd, inotify or the like in which nothing has happened.',
-     'Find who should post to it; often it is idle.'),
+     'It reads an eventfd, timerfd, signalfd, inotify or the like in which nothing has happened; or writes to'
+     ' an eventfd that is full.',
+     'Find who should post to it (or read it); often it is idle.'),
     ('wait-kernel', 'waiting on others',
      'It waits in the kernel, uninterruptibly, for something of the kernel itself: a lock that another task'
      ' holds, a worker, a frozen file system.',
@@ -2459,7 +2460,7 @@ CODES = (
     ('stopped', 'stopped',
      'A signal has stopped it (kill -STOP, Ctrl-Z, or a background job at the terminal). It waits for '
      'SIGCONT, for ever.',
-     'kill -CONT PID; find out who stopped it.'),
+     'kill -CONT PID; find out who stopped it. SIGTTIN or SIGTTOU: fg in its shell, else it stops again.'),
     ('traced', 'stopped',
      'A debugger or tracer holds it. It goes on when the tracer does.',
      'Look at the tracer: detach it, or end it.'),
