@@ -18532,7 +18532,8 @@ def scan_look(reader, pids, progress):
             row['fds'] = len(names) if names is not None else None
             row['limit'] = soft_limit(reader.read(base + 'limits')) if row['fds'] and row['fds'] > 64 else None
             row['exe'] = links[pid]
-            row['uid'] = uid_of(reader.read(base + 'status'))
+            status = reader.read(base + 'status')
+            row['uid'], row['stuck'] = uid_of(status), stuck_fatal(status)
             row['cgroup'] = reader.read(base + 'cgroup')
             row['argv'] = parsed(parse_cmdline, words[pid])
     return found
@@ -18542,6 +18543,25 @@ def uid_of(status):
     """The real uid of a status file's bytes, or None."""
     found = UID_LINE.search(status or b'')
     return int(found.group(1)) if found else None
+
+
+FATAL_SIGNALS = ((1, 'SIGHUP'), (2, 'SIGINT'), (3, 'SIGQUIT'), (15, 'SIGTERM'))
+
+
+def stuck_fatal(status):
+    """The signals of a status file's bytes that should end the process, were sent, and are blocked: their names. The masks are
+    the main thread's: of a process with more, only what was sent to that thread is surely stuck."""
+    fields = parse_status(status) if status else {}
+    blocked, own, shared = [status_mask(fields, name) or 0 for name in ('SigBlk', 'SigPnd', 'ShdPnd')]
+    stuck = blocked & (own | shared if status_number(fields, 'Threads') == 1 else own)
+    return [name for n, name in FATAL_SIGNALS if stuck >> (n - 1) & 1]
+
+
+def lock_holders_of(reader):
+    """{pid: who has the file lock that it waits for}, of all processes: one file tells."""
+    locks = parsed(parse_locks, reader.read('proc/locks')) or ()
+    holders = {lock.ordinal: lock.pid for lock in locks if not lock.blocked}
+    return {lock.pid: holders.get(lock.ordinal) for lock in locks if lock.blocked and lock.pid > 0}
 
 
 UID_LINE = re.compile(br'^Uid:\s+([0-9]{1,10})\s', re.M)
@@ -18581,6 +18601,13 @@ def scan_flags(pid, row, later, threads, arch, children, seconds):
     stat, flags = row['stat'], []
     if stat.state == 'Z' and (stat.num_threads or 1) < 2:
         flags.append(('warning', 'zombie', 'has ended; its parent %s has not collected it' % stat.ppid))
+    elif stat.state == 'Z':
+        flags.append(('warning', 'zombie-leader', 'its main thread has ended, %s on' % ('another runs' if stat.num_threads == 2 else '%d others run' % (stat.num_threads - 1))))
+    if 'awaits' in row:
+        holder = row['awaits']
+        flags.append(('warning', 'wait-file-lock', 'waits for a file lock' + (' that %d has' % holder if holder and holder > 0 else '')))
+    if row.get('stuck'):
+        flags.append(('warning', 'signal-blocked', '%s pending and blocked' % ', '.join(row['stuck'])))
     if stat.state in 'Tt':
         flags.append(('warning', 'stopped' if stat.state == 'T' else 'traced', 'is stopped' if stat.state == 'T' else 'is held by a tracer'))
     dead = [child for child in children.get(pid, ()) if child[1] == 'Z']
@@ -18640,7 +18667,7 @@ def scan(reader, seconds, progress=None):
     found = scan_look(reader, [pid for pid in pids if pid > 0 and pid != os.getpid() or not reader.live], progress)
     arch = machine(reader)
     threads = scan_threads(reader, found)
-    quotas = throttled_groups(reader, found)
+    quotas, awaited = throttled_groups(reader, found), lock_holders_of(reader)
     started, later = time.monotonic(), {}
     watched = seconds if reader.live else 0
     if watched:
@@ -18650,7 +18677,10 @@ def scan(reader, seconds, progress=None):
             for thread in rows:
                 if thread.stat.state == 'D' and thread.tid != pid:
                     later[thread.tid] = parsed(parse_stat_look, reader.read('proc/%d/task/%d/stat' % (pid, thread.tid)))
-        watched = time.monotonic() - started
+        watched, still = time.monotonic() - started, lock_holders_of(reader)
+        awaited = {pid: holder for pid, holder in still.items() if pid in awaited}
+    for pid in set(awaited) & set(found):
+        found[pid]['awaits'] = awaited[pid]
     held_back = throttled_now(reader, quotas) if watched else {}
     full = full_listeners(reader)
     holders = reader.ask('listening', 'find_holders', ['socket:[%d]' % inode for inode in full], 1.0, [os.getpid()]) if full else None

@@ -8164,6 +8164,39 @@ class Hosts(Case):
         status, out, err = run_main('scan', '--seconds', 0)
         self.assertIn('%7d' % child.pid, out)
 
+    def test_scan_flags_of_one_look(self):
+        """What stat, status and /proc/locks tell of a process."""
+        def flags(state='S', count=1, **row):
+            stat = th(state=state).stat._replace(num_threads=count)
+            return [flag[1:] for flag in procdoc.scan_flags(PID, dict(row, stat=stat), {}, (), 'x86_64', {}, 0)]
+        self.assertEqual(flags('Z', 3), [('zombie-leader', 'its main thread has ended, 2 others run on')])
+        self.assertEqual([row[0] for row in flags('Z', 1)], ['zombie'])
+        self.assertEqual(flags(awaits=812), [('wait-file-lock', 'waits for a file lock that 812 has')])
+        self.assertEqual(flags(awaits=-1), [('wait-file-lock', 'waits for a file lock')])
+        self.assertEqual(flags(stuck=['SIGTERM']), [('signal-blocked', 'SIGTERM pending and blocked')])
+        self.assertEqual(flags(stuck=[]), [])
+
+    def test_scan_of_fatal_signals(self):
+        def stuck(blocked, own, shared, threads=1):
+            return procdoc.stuck_fatal(b'Threads:\t%d\nSigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\n' % (threads, own, shared, blocked))
+        self.assertEqual(stuck(0x4007, 0, 0x4001), ['SIGHUP', 'SIGTERM'])
+        self.assertEqual(stuck(0x4000, 0x4000, 0, 2), ['SIGTERM'])
+        self.assertEqual(stuck(0x4000, 0, 0x4000, 2), [], 'another thread may take it')
+        self.assertEqual(stuck(0, 0, 0x4000) + stuck(0x10000, 0, 0x10000), [], 'on its way, and SIGCHLD')
+        self.assertEqual(procdoc.stuck_fatal(None) + procdoc.stuck_fatal(b'x'), [])
+
+    def test_scan_of_a_lock_waiter(self):
+        with tempfile.NamedTemporaryFile() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            child = subprocess.Popen([sys.executable, '-c', 'import fcntl, signal, sys, os\nsignal.pthread_sigmask(signal.SIG_BLOCK, {15})\n'
+                                      'fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)', held.name])
+            self.addCleanup(end, child)
+            time.sleep(0.5)
+            child.send_signal(signal.SIGTERM)
+            rows = {row['pid']: row for row in json.loads(run_main('scan', '--json', '--seconds', 0.2)[1])['processes']}
+            self.assertEqual([flag['code'] for flag in rows[child.pid]['flags']], ['wait-file-lock', 'signal-blocked'])
+            self.assertIn(str(os.getpid()), json.dumps(rows[child.pid]['flags']))
+
     def test_scan_of_many(self):
         status, out, err = run_main('scan', '--seconds', 0)
         self.assertLessEqual(max(map(len, out.split('\n'))), 100)
