@@ -14930,7 +14930,11 @@ def rule_healthy(f):
         return
     running = [view for view in f.living if view.moved or view.wait.kind == 'running' and view.moved is None]
     unread = [view for view in f.living if view.wait.kind == 'unknown']
-    if running:
+    once = running and not f.watched_s
+    if once:
+        text_of = 'It works: %s on a CPU, or ready for one, when it was looked at once. Nothing was watched, and nothing wrong was found.' % (
+            '1 thread was' if len(running) == 1 else '%d threads were' % len(running))
+    elif running:
         text_of = 'It works: %s ran during the watch, and nothing wrong was found.' % people(len(running))
     elif unread:
         text_of = 'Nothing wrong was seen, but what %s for may not be read from here.' % waits_word(len(unread))
@@ -14938,7 +14942,7 @@ def rule_healthy(f):
         text_of = 'Nothing wrong was found.'
     view = (running or f.living)[0]
     nexts = ['run procdoc %s (in Kubernetes: kubectl debug --profile=sysadmin): it then sees the system calls' % more_rights(f)] if unread and not running else []
-    yield finding('healthy', 'note', 'possible' if unread else 'likely', text_of, [still_evidence(f, view)], nexts)
+    yield finding('healthy', 'note', 'possible' if unread or once else 'likely', text_of, [still_evidence(f, view)], nexts)
 
 
 # --- cpu

@@ -5668,6 +5668,12 @@ class Rules(Case):
         first = {'pid': PID, 'source': '100/cgroup', 'readable': True, 'container': None, 'groups': [one], 'lines': [[0, [], '/a', False]]}
         self.fires('frozen', snapshot(th(wchan='0'), cgroup=first, last_cgroup={'files': {}}), 'critical')
 
+    def test_healthy_where_nothing_was_watched(self):
+        """One look is no watch: nothing ran "during" it."""
+        found = self.fires('healthy', snapshot(th(call='running', state='R'), seconds=0), 'note', 'possible', says='looked at once')
+        self.assertNotIn('watch,', found.summary)
+        self.fires('healthy', snapshot(th(call='running', ticks=6)), 'note', 'likely', says='ran during the watch')
+
     # -- locks
 
     def locks(self, lock, *more, **fields):
