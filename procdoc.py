@@ -5034,14 +5034,15 @@ def listener_of(endpoint_text, rows):
     return exact or [row for row in listeners if any_address_serves(row, host)]
 
 
-def listener_behind(row, rows):
+def listener_behind(row, rows, index=None):
     """The listener of this host that has not accepted a TCP connection yet, None where there is none or
-    several share the port. A connection with itself for the other end's address, or a loopback one, is of this host."""
+    several share the port. A connection with itself for the other end's address, or a loopback one, is of this host.
+    index: the mirror_index of the rows, where it was made before."""
     if row.state == 'SYN_SENT':
         host = split_endpoint(row.remote)[0]
         here = host.startswith('127.') or host in ('::1', split_endpoint(row.local)[0])
     else:
-        mirror = tcp_peer_on_host(row, rows)
+        mirror = tcp_peer_on_host(row, index or rows)
         here = mirror is not None and not mirror.inode and mirror.state in ('ESTABLISHED', 'CLOSE_WAIT', 'SYN_RECV')
     found = listener_of(row.remote, rows) if here else []
     return found[0] if len({listener.inode for listener in found}) == 1 else None
@@ -12039,7 +12040,8 @@ def same_net(ns, reader_ns):
 def holder_wants(waited, tables, unix):
     """Link targets to look for among all processes: the other ends of what is waited on."""
     wants = set()
-    rows = by_inode(tables)
+    rows, tcp = by_inode(tables), tables_tcp(tables)
+    index = mirror_index(tcp)
     for row in waited.values():
         if row.kind == 'pipe':
             wants.add(row.target)
@@ -12050,24 +12052,24 @@ def holder_wants(waited, tables, unix):
             if peer:
                 wants.add('socket:[%d]' % peer)
             mine = rows.get(row.inode)
-            other = tcp_peer_on_host(mine, tables_tcp(tables)) if mine is not None else None
+            other = tcp_peer_on_host(mine, index) if mine is not None else None
             if other is not None and other.inode:
                 wants.add('socket:[%d]' % other.inode)
-            listener = unaccepted_by(row, rows, tables, unix)
+            listener = unaccepted_by(row.inode, mine, tcp, index, unix)
             if listener:
                 wants.add('socket:[%d]' % listener)
     return wants
 
 
-def unaccepted_by(row, rows, tables, unix):
+def unaccepted_by(inode, mine, tcp, index, unix):
     """The inode of the listener in whose queue a socket of the target waits, or None."""
-    mine = rows.get(row.inode)
     if mine is not None and mine.proto.startswith('tcp'):
-        listener = listener_behind(mine, tables_tcp(tables))
+        listener = listener_behind(mine, tcp, index)
         return listener.inode if listener is not None else None
-    if row.inode not in (unix or {}):
+    try:
+        peer = unix_peer(inode, unix)
+    except (KeyError, TypeError):       # of a damaged record
         return None
-    peer = unix_peer(row.inode, unix)
     return peer.inode if peer.word == 'not-accepted' else None
 
 
@@ -12376,11 +12378,12 @@ def read_last(reader, pid, s):
 
 def ask_unix_again(reader, s):
     """The queues of those unix sockets in which something waited: only sock_diag has them, net/unix never."""
-    filled = sorted(inode for inode, row in (s['unix'] or {}).items() if row['rqueue'])
+    filled = sorted(inode for inode, row in (s['unix'] or {}).items() if isinstance(row, dict) and row.get('rqueue'))
     tables = s['last_sockets'] or {}
     again = reader.ask('last_unix', 'ask_unix', filled[:1024]) if filled and tables.get('unix') else None
-    if again:
-        tables['unix'] = [row._replace(recv_q=again[row.inode]['rqueue']) if row.inode in again else row for row in tables['unix']]
+    queues = {inode: row.get('rqueue') for inode, row in again.items() if isinstance(row, dict)} if isinstance(again, dict) else {}
+    if queues:
+        tables['unix'] = [row._replace(recv_q=queues[row.inode]) if isinstance(queues.get(row.inode), int) else row for row in tables['unix']]
 
 
 def read_mind(reader, pid, s):
@@ -12529,7 +12532,8 @@ def find_masters(reader, s, arch):
     if not numbers:
         return
     found = find_ends(reader, 'masters', set(MASTERS), s['pid'])
-    for pid, fd, _, comm, _ in [row for row in (found or {}).get('holders', ()) if len(row) == 5][:256]:
+    rows = [row for row in (found or {}).get('holders', ()) if len(row) == 5 and isinstance(row[0], int) and isinstance(row[1], int)]
+    for pid, fd, _, comm, _ in rows[:256]:
         index = parsed(parse_fdinfo, reader.read('proc/%d/fdinfo/%d' % (pid, fd)), {}).get('tty_index')
         if index in numbers:
             s['masters'] += ((pid, fd, comm, index),)
@@ -12613,8 +12617,10 @@ def read_diag(reader, s, waited):
     if unix:
         s['unix'] = reader.ask('unix', 'ask_unix', sorted(unix)[:4096])
     rows_waited = [rows[row.inode] for row in waited.values() if row.inode in rows and rows[row.inode].proto.startswith('tcp')]
+    everybody = tables_tcp(s['sockets'])
+    index = mirror_index(everybody)
     if any(rows[inode].state == 'LISTEN' and rows[inode].proto.startswith('tcp') for inode in inodes) or any(
-            listener_behind(row, tables_tcp(s['sockets'])) for row in rows_waited):
+            listener_behind(row, everybody, index) for row in rows_waited):
         s['listeners'] = reader.ask('listeners', 'ask_listeners')
     tcp = [(row.inode, row.local, row.remote) for row in rows_waited]
     if tcp:
@@ -12632,10 +12638,11 @@ def read_unix_listeners(reader, s, arch, diag):
             if address is not None and address.family == 'unix' and address.host:
                 names.add(address.host)
     found = reader.ask('unix_listeners', 'ask_unix_listeners', sorted(names)) if names else None
-    if found:
-        s['unix'] = dict(s['unix'] or {})
-        s['unix'].update(found)
-    return {wanted_link(inode) for inode in found or ()}
+    if not isinstance(found, dict):
+        return set()
+    s['unix'] = dict(s['unix'] or {})
+    s['unix'].update(found)
+    return {wanted_link(inode) for inode in found if isinstance(inode, int)}
 
 
 def read_guarded(reader, pid, s):
