@@ -6262,8 +6262,8 @@ def throttled_before(facts, signs):
 def rule_cpu_starved(facts, signs, host=None):
     """Runnable for the whole watch, yet hardly on a CPU, and no quota held it: others take the CPU (a hog of higher priority,
     a small weight, nice 19, SCHED_IDLE, one CPU in its cpuset, too much load). One that sleeps in between is starved as well:
-    its thread waits three times as long as it runs, and that is a part of the watch that is felt. Not it: a process that gets a
-    quarter of a CPU works; one that is R in both looks by chance, and was put on a CPU in between without long waits.
+    its thread waits three times as long as it runs, and that is a part of the watch that is felt; on a host that is just busy,
+    and without a handicap of its own, a note. Not it: a process that gets a quarter of a CPU works; one that is R in both looks by chance, and was put on a CPU in between without long waits.
     """
     watched, used, delay = signs.get('watched_s'), signs.get('cpu_s'), signs.get('run_delay_s')
     most = 0.5 if signs.get('policy') == 5 or (signs.get('nice') or 0) >= 10 else 0.25     # who is meant to get less
@@ -6277,9 +6277,9 @@ def rule_cpu_starved(facts, signs, host=None):
     ran = signs.get('run_s')
     if not all_along and (delay is None or ran is None or delay < max(0.15 * watched, 3 * ran)):
         return []
-    severity = 'critical' if all_along and used <= 0.1 * watched else 'warning'
     confidence = 'possible' if growth is None else 'likely'
     why = starved_because(facts, signs, host)
+    severity = 'critical' if all_along and used <= 0.1 * watched else 'warning' if all_along or why or delay >= 0.4 * watched else 'note'
     summary = ('%s: %.2f s of CPU in %.2f s, and no quota holds it%s'
                % ('runnable, but the CPU goes to others' if all_along else 'it waits for a CPU longer than it runs, as others have it',
                   used, watched, ' as far as could be read' if growth is None else ''))

@@ -2581,7 +2581,9 @@ class Throttling(Case):
     def test_one_that_also_sleeps_is_starved_by_what_it_waits_against_what_it_runs(self):
         f = facts_of(group(2, [('/', {})]))
         signs = dict(STARVING, running_tids=[], timeslices=None, cpu_s=0.05, run_s=0.05)
-        self.assertEqual(codes(procdoc.rule_cpu_starved(f, dict(signs, run_delay_s=0.3))), [('cpu-starved', 'warning', 'likely')])
+        self.assertEqual(codes(procdoc.rule_cpu_starved(f, dict(signs, run_delay_s=0.3, nice=15))), [('cpu-starved', 'warning', 'likely')])
+        self.assertEqual(codes(procdoc.rule_cpu_starved(f, dict(signs, run_delay_s=0.45))), [('cpu-starved', 'warning', 'likely')])
+        self.assertEqual(codes(procdoc.rule_cpu_starved(f, dict(signs, run_delay_s=0.3))), [('cpu-starved', 'note', 'likely')])      # a busy host
         for change in ({'run_delay_s': 0.05}, {'run_delay_s': 0.14, 'run_s': 0.01}, {'run_delay_s': 0.3, 'run_s': 0.2}, {'run_delay_s': 0.3, 'run_s': None}):
             self.assertEqual(procdoc.rule_cpu_starved(f, dict(signs, **change)), [], change)
 
