@@ -6609,6 +6609,17 @@ class Chains(Case):
             self.assertEqual(procdoc.holder_rows(f), [])
             procdoc.unseen_text(f)
 
+    def test_damaged_answers_about_unix_sockets(self):
+        """What the collector itself uses of them is not fenced: garbage must not end the report."""
+        for unix in ({7: {}}, {7: None}, {7: {'peer_inode': 0}, 8: {}}, {}, None):
+            self.assertIsNone(procdoc.unaccepted_by(7, None, [], {}, unix))
+        row = procdoc.Socket('unix', 'ESTABLISHED', '', '', inode=7)
+        for again, queue in ((None, None), ([1], None), ({7: None}, None), ({7: {'rqueue': 'x'}}, None), ({7: {'rqueue': 5}}, 5)):
+            reader = type('Asked', (), {'ask': lambda self, *args, answer=again: answer})()
+            s = {'unix': {7: {'rqueue': 5}, 8: None, 9: {}}, 'last_sockets': {'unix': [row]}}
+            procdoc.ask_unix_again(reader, s)
+            self.assertEqual(s['last_sockets']['unix'][0].recv_q, queue, again)
+
 
 # REPORT =======================================================================
 
