@@ -14901,7 +14901,7 @@ def outward_only(f, view):
     watched = [member['tfd'] for member in ((loop.info or {}).get('epoll') or ()) if loop.info] if loop is not None else [
         row[0] for row in (view.wait.call.fds if view.wait.call is not None else ()) or ()]
     asked = []
-    for number_of_fd in watched:
+    for number_of_fd in watched if len(watched) <= 100 else ():         # who has thousands is no client that waits for its server
         fd = fds.get(number_of_fd)
         row = fd.socket if fd is not None else None
         if fd is not None and fd.kind in ('eventfd', 'timerfd', 'signalfd') or fd is not None and own_wake_up(f, fd):
