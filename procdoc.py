@@ -13546,6 +13546,7 @@ class Link(NamedTuple):
     who: str
     does: str
     end: str
+    free: bool = False          # a thread of it may go on whatever this one waits for
 
     @property
     def text(self):
@@ -13567,7 +13568,8 @@ def follow(f, pid, seen=()):
     what = other.fds.get(wait.fd) if other.fds and wait.fd is not None else None
     if what is not None and what.target:
         words += ', fd %d: %s' % (wait.fd, what.target)
-    here = Link(pid, process_text(f, pid), words, wait.kind)
+    free = any(wait_of(row, f.arch, other.fds).kind in FREE_TO_GO_ON or wait_of(row, f.arch, other.fds).kind == 'unknown' for row in other.threads if row is not thread)
+    here = Link(pid, process_text(f, pid), words, wait.kind, free)
     nexts = next_pids(f, other, wait)
     if len(seen) < 8 and nexts:
         return (here,) + follow(f, nexts[0], tuple(seen) + (pid,))
@@ -13616,8 +13618,8 @@ FREE_TO_GO_ON = frozenset('running epoll poll sleep accept signal event tty io-u
 
 
 def in_ring(f, links):
-    """The chain comes back to this process, and no thread of it is free to go on: a deadlock across processes."""
-    return bool(links) and links[-1].end == 'cycle' and links[-1].pid == f.pid and not any(
+    """The chain comes back to this process, and no thread of it or of the others is free to go on: a deadlock across processes."""
+    return bool(links) and links[-1].end == 'cycle' and links[-1].pid == f.pid and not any(link.free for link in links) and not any(
         view.moved or view.wait.kind in FREE_TO_GO_ON for view in f.living)
 
 

@@ -6540,6 +6540,8 @@ class Chains(Case):
         self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **drained).summary)
         self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), th(101, call='running', state='R', ticks=90), **fields).summary)
         self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **dict(fields, fds=fds_of(f5=('pipe:[9]', 1)))).summary)
+        threads = dict(fields, others={812: child._replace(threads=child.threads + (th(813, ('epoll_wait', 9, 0, 1, -1)),))})
+        self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **threads).summary, 'another thread of the child may go on')
 
     def test_an_idle_worker_is_no_ring(self):
         """A pool: this process reads results, the worker reads jobs that another thread of this process sends."""
