@@ -15091,6 +15091,24 @@ def leaky(group, count, soft):
     return group.count >= 100 or (group.count >= 30 and isinstance(soft, int) and group.count * 2 >= soft)
 
 
+MEMORY_LIMITS = ('Max address space', 'Max data size', 'Max locked memory')
+
+
+def rule_memory_rlimits(f):
+    """The process's own limits of memory (ulimit -v, -d, -l): at them mmap, brk or mlock fail with ENOMEM, and the program gives
+    up, retries for ever or waits for memory that never comes. No control group and no OOM killer is in it."""
+    used = limits_usage(f.snap.status or {}) if f.snap.limits else {}
+    for row in limits_report(f.snap.limits or {}, used):
+        if row['name'] not in MEMORY_LIMITS or row['used_pct'] is None or row['used_pct'] < 97 or row['used'] < 1 << 20:
+            continue
+        left = max(0, row['soft'] - row['used'])
+        yield finding('memory-limit', 'warning', 'proven', '%s is used up to %.1f %% (%s left of %s): %s.' % (
+            row['name'].replace('Max ', 'Its limit of ') + ' (ulimit -%s)' % row['letter'], row['used_pct'], bytes_text(left), bytes_text(row['soft']), row['hits']),
+            [Evidence('%s %d (soft), in use %d' % (row['name'], row['soft'], row['used']), f.source('limits'))],
+            ['prlimit --pid %d   (its limits; prlimit --pid %d --%s=SOFT:HARD changes one)' % (
+                f.pid, f.pid, {'v': 'as', 'd': 'data', 'l': 'memlock'}[row['letter']])])
+
+
 def rule_accept_queue(f):
     """Clients have connected, and the process does not accept them: they wait in the listen queue,
     and when it is full, new ones get no answer at all."""
@@ -15273,7 +15291,7 @@ def rule_postgres(f):
 
 
 RULES = (rule_ended, rule_zombie, rule_zombie_leader, rule_kernel_thread, rule_stopped, rule_traced, rule_deadlock, rule_lock_orphaned,
-         rule_lock_held, rule_gil, rule_event_loop_blocked, rule_lock_suspect, rule_waits, rule_idle, rule_busy, rule_fds, rule_accept_queue, rule_unread_input,
+         rule_lock_held, rule_gil, rule_event_loop_blocked, rule_lock_suspect, rule_waits, rule_idle, rule_busy, rule_fds, rule_memory_rlimits, rule_accept_queue, rule_unread_input,
          rule_deleted, rule_stale_libs, rule_unreaped, rule_postgres, rule_healthy)
 
 

@@ -6174,6 +6174,15 @@ class Rules(Case):
         self.silent('fd-leak', self.many('/etc/leaky.conf', 20, limit=20000))
         self.silent('fd-leak', snapshot(th(), fds=None, fd_count=None))
 
+    def test_memory_rlimits(self):
+        def snap(VmSize, limit, name='Max address space', units='bytes'):
+            return snapshot(th(), status=dict(snapshot().status, VmSize='%d kB' % VmSize), limits={name: procdoc.Limit(limit, 'unlimited', units)})
+        self.fires('memory-limit', snap(409584, 419430400), 'warning', 'proven', says=('ulimit -v', 'ENOMEM'))
+        self.silent('memory-limit', snap(380000, 419430400))
+        self.silent('memory-limit', snap(409584, 'unlimited'))
+        self.silent('memory-limit', snap(409584, 419430400, 'Max resident set'))
+        self.silent('memory-limit', snapshot(th(), status=None, limits={'Max address space': procdoc.Limit(419430400, 419430400, 'bytes')}))
+
     def test_many_of_a_kind_in_use(self):
         """Timers in an epoll set are no leak; the same timers in none may be one, and are not 'on one target'."""
         timers = {'f%d' % n: 'anon_inode:[timerfd]' for n in range(10, 200)}
