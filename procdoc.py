@@ -14467,8 +14467,10 @@ def explain_pipe(f, view, severity):
         return words, 'critical', [Evidence('%s end: %s' % (side, mine), f.source('fd'))], [], []
     if end.word == 'nobody':
         words = 'No other process that can be seen has the %s end' % side + ('; %s.' % caveat if caveat else '.')
-        return words, severity, [], ['run procdoc %s: it then sees the descriptors of all processes' % (
-            'with CAP_SYS_PTRACE' if f.snap.reader_euid == 0 else 'as root')] if caveat else [], []
+        who = 'with CAP_SYS_PTRACE' if f.snap.reader_euid == 0 else 'as root'
+        again = ('run procdoc %s: it then sees the descriptors of all processes' % who if f.snap.live else
+                 'python3 procdoc.py %d on that host, %s: this snapshot may not hold the descriptors of other processes' % (f.pid, who))
+        return words, severity, [], [again] if caveat else [], []
     return 'Who has the %s end was not looked for.' % side, severity, [], [], []
 
 
