@@ -15684,7 +15684,7 @@ def group_line(f, group):
     name = names[0] + (' ... (%d names)' % len(names) if len(names) > 1 else '')
     what = doing_in_table(f, first)
     idle = max([view.idle_s for view in views if view.idle_s is not None] or [0])
-    ago = ', last ran %s ago' % duration(idle) if idle >= 2 else ''
+    ago = ', last ran %s ago' % duration(idle) if idle >= 10 else ''
     return Line('%-11s %-10s %6s %8s  %s: %s%s%s' % (
         who, strip_text(first.strip), '%.1f%%' % sum(cpu) if cpu else '-', sum(switches) if switches else '-', name, what, ago,
         '  [%s ...]' % ' '.join(str(view.tid) for view in views[:3]) if len(views) > 1 else ''), hang=13)
