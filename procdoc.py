@@ -13281,11 +13281,13 @@ def group_key(view):
     return (wait.kind, wait.name, None, view.state)
 
 
-def group_views(views):
-    """-> list of Group: odd ones out and busy ones first, big parked groups last."""
+def group_views(views, locks=()):
+    """-> list of Group: odd ones out and busy ones first, big parked groups last. locks: {tid: LockGroup} where the runtime
+    knows the lock: a JVM parks each of its waiters on a word of its own."""
     table = {}
     for view in views:
-        table.setdefault(group_key(view), []).append(view)
+        key = ('lock', locks[view.tid].uaddr, view.state) if view.tid in locks else group_key(view)
+        table.setdefault(key, []).append(view)
     groups = [Group(key, tuple(rows)) for key, rows in table.items()]
 
     def order(group):
@@ -13343,6 +13345,9 @@ def link_locks(f):
     f.lock_groups = f.python_groups + f.java_groups + [group for group in groups if group.waiters]
     f.cycles, f.chains = wait_graph(f.lock_groups)
     f.group_of = {tid: group for group in f.lock_groups for tid in group.waiters}
+    told = {tid: group for group in f.java_groups for tid in group.waiters}
+    if told:
+        f.groups = group_views(f.views, told)
 
 
 def join_by_value(f, group):
@@ -15651,19 +15656,26 @@ def section_waiting(f):
 
 def main_view(f):
     """The thread that WAITING ON is about: that of the verdict, else the main thread."""
-    wanted = f.verdict.tids if getattr(f, 'verdict', None) is not None else ()
-    for tid in wanted:
+    for tid in f.verdict.tids if getattr(f, 'verdict', None) is not None else ():
         if tid in f.by_tid and f.by_tid[tid] in f.living:
             return f.by_tid[tid]
     rows = f.living or f.views
     return min(rows, key=lambda view: (view.tid != f.pid, view.tid)) if rows else None
 
 
+def verdict_tids(f):
+    """The threads that the verdict names."""
+    return frozenset(f.verdict.tids if getattr(f, 'verdict', None) is not None else ())
+
+
 def section_threads(f):
     """Groups of threads that do the same, the busiest and odd ones first; all with --full."""
     shown = 0
     groups = f.groups if not f.snap.full else [Group(group.key, (view,)) for group in f.groups for view in group.views]
-    most = 10 ** 9 if f.snap.full else 11
+    most = 10 ** 9 if f.snap.full else 11 if len(f.groups) <= 12 else 9 if f.java is None else 6
+    if not f.snap.full:                     # those that the verdict is about come first, the largest group of them at the top
+        named = verdict_tids(f)
+        groups = sorted(groups, key=lambda group: (not named & {view.tid for view in group.views}))
     yield Line('%-11s %-10s %6s %8s  %s' % ('thread', 'states', 'cpu', 'switches', 'name: what it does'))
     for group in groups[:most]:
         shown += len(group.views)
@@ -15727,8 +15739,9 @@ def section_python(f):
     folded = collections.OrderedDict()
     for tid, frames in f.frames.items():
         folded.setdefault(tuple(frames), []).append(tid)
-    rows = sorted(folded.items(), key=lambda row: (len(row[1]), row[1]))
-    for frames, tids in rows[:10 ** 9 if f.snap.full else 8]:
+    named, most = verdict_tids(f), 10 ** 9 if f.snap.full else 8 if f.java is None else 4
+    rows = sorted(folded.items(), key=lambda row: (not named & set(row[1]), len(row[1]), row[1]))
+    for frames, tids in rows[:most]:
         who = 'thread %d' % tids[0] if len(tids) == 1 else '%s (%s)' % (people(len(tids)), ' '.join(map(str, tids[:4])) + (' ...' if len(tids) > 4 else ''))
         yield Line('%s: %s' % (who, frames_text(frames, 100 if f.snap.full else 5) if frames else 'no frame'), hang=6, source='mem')
     for line in task_lines(f):
