@@ -8719,7 +8719,7 @@ def wait_name(kind, frames):
     own = bare(frames[:4])
     if not own:
         return kind
-    if own[0][0] in ('join', '_wait_for_tstate_lock') and own[0][1].endswith('threading.py'):
+    if own[0][0] in ('join', '_wait_for_tstate_lock', '_shutdown') and own[0][1].endswith('threading.py'):      # _shutdown joins all at exit
         return 'Thread.join'
     if 'importlib._bootstrap' in own[0][1]:
         return 'import lock'
@@ -11650,6 +11650,8 @@ class Other(NamedTuple):
     argv: Optional[list] = None
     threads: tuple = ()
     fds: Optional[dict] = None
+    caught: Optional[int] = None        # signals that it handles
+    moved: bool = False                 # it ran between the first and the last look at the chain
 
 
 def parsed(parse, data, empty=None):
@@ -11952,7 +11954,8 @@ def read_other(reader, pid, most_threads=64):
     if not threads:
         threads = lone_thread(reader, pid, stat, None)
     argv = parsed(parse_cmdline, reader.read('proc/%d/cmdline' % pid))
-    return Other(pid, stat, argv, tuple(threads.values()))
+    status = parsed(parse_status, reader.read('proc/%d/status' % pid))
+    return Other(pid, stat, argv, tuple(threads.values()), caught=status_mask(status, 'SigCgt'))
 
 
 def other_fds(reader, other, arch):
@@ -12461,6 +12464,8 @@ def follow_chain(reader, pid, s, arch, most=32, depth=6):
                 wants |= holder_wants(other.fds, s['sockets'], s['unix'])
                 pids |= child_waited(reader, other, arch) | lock_awaited(s['locks'], other_pid) - {pid}
             others[other_pid] = other
+    for other_pid in [pid for pid, other in others.items() if other is not None][:8]:
+        others[other_pid] = others[other_pid]._replace(moved=has_moved(reader, others[other_pid]))
     s['others'], s['holders'] = others, holders
     if any(mount.fstype.startswith('fuse') and mount.fstype != 'fusectl' for mount in s['mounts'] or ()) and any(
             wait_of(thread, arch, fds).kind in ('fuse', 'disk', 'kernel') for thread in threads if thread.stat.state in 'DS'):
@@ -12563,6 +12568,13 @@ def first_others(s, threads, arch):
 
 
 CHILD_CALLS = frozenset('wait4 waitid waitpid vfork clone clone3'.split())
+
+
+def has_moved(reader, other):
+    """Whether a thread of another process ran since it was read: one of three that hand work on in turn is else seen in a ring."""
+    rows = [(thread.tid, list(thread.schedstat or ())[:3], [thread.syscall.nr] + list(thread.syscall.args)) for thread in other.threads
+            if thread.syscall is not None]
+    return bool(rows and reader.ask('moved:%d' % other.pid, 'awake_since', other.pid, rows))
 
 
 def child_waited(reader, other, arch):
@@ -13562,7 +13574,7 @@ class Link(NamedTuple):
 def follow(f, pid, seen=()):
     """From a process to whom it waits for in turn -> tuple of Link, the last being the end."""
     if pid == f.pid or pid in seen:
-        return (Link(pid, process_text(f, pid), 'is where the chain began: they wait for each other', 'cycle'),)
+        return (Link(pid, process_text(f, pid), 'is this process itself' if pid == f.pid else 'is in this chain already', 'cycle'),)
     other = (f.snap.others or {}).get(pid)
     if other is None or other.stat is None:
         return (Link(pid, process_text(f, pid), 'could not be looked at', 'unknown'),)
@@ -13573,9 +13585,10 @@ def follow(f, pid, seen=()):
     what = other.fds.get(wait.fd) if other.fds and wait.fd is not None else None
     if what is not None and what.target:
         words += ', fd %d: %s' % (wait.fd, what.target)
-    free = any(wait_of(row, f.arch, other.fds).kind in FREE_TO_GO_ON or wait_of(row, f.arch, other.fds).kind == 'unknown' for row in other.threads if row is not thread)
-    here = Link(pid, process_text(f, pid), words, wait.kind, free)
     nexts = next_pids(f, other, wait)
+    free = (other.moved or other.caught is None or bool(other.caught & ~RUNTIME_SIGNALS) or len(set(nexts)) > 1
+            or any(may_go_on(wait_of(row, f.arch, other.fds)) for row in other.threads if row is not thread))
+    here = Link(pid, process_text(f, pid), words, wait.kind, free)
     if len(seen) < 8 and nexts:
         return (here,) + follow(f, nexts[0], tuple(seen) + (pid,))
     return (here,)
@@ -13589,7 +13602,7 @@ def next_pids(f, other, wait):
     if wait.kind in ('pipe-read', 'pipe-write') and mine is not None:
         letter = 'w' if wait.kind == 'pipe-read' else 'r'
         pids = [row[0] for row in holder_rows(f) if row[2] == mine.target and letter in row[4] and row[0] != other.pid]
-        return pids or [f.pid for row in (f.snap.fds or {}).values() if row.target == mine.target and letter in side_of(row.flags)][:1]
+        return pids + [f.pid for row in (f.snap.fds or {}).values() if row.target == mine.target and letter in side_of(row.flags)][:1]
     if wait.kind in ('socket-read', 'socket-write') and mine is not None:
         return socket_peers(f, mine.inode)
     if wait.kind == 'file-lock':
@@ -13619,26 +13632,44 @@ def socket_peers(f, inode):
     return pids or [f.pid for mine in (f.snap.fds or {}).values() if mine.kind == 'socket' and mine.inode == peer][:1]
 
 
-FREE_TO_GO_ON = frozenset('running epoll poll sleep accept signal event tty io-uring'.split())
+RUNTIME_SIGNALS = 1 << 1 | 7 << 31          # SIGINT, which Python always catches, and the C library's own 32 to 34
 
 
-def in_ring(f, links):
-    """The chain comes back to this process, and no thread of it or of the others is free to go on: a deadlock across processes."""
-    return bool(links) and links[-1].end == 'cycle' and links[-1].pid == f.pid and not any(link.free for link in links) and not any(
-        view.moved or view.wait.kind in FREE_TO_GO_ON for view in f.living)
+def caught_signals(f):
+    """The signals that the program itself handles: a handler may wake what nobody else can."""
+    return (status_mask(f.snap.status, 'SigCgt') or 0) & ~RUNTIME_SIGNALS
 
 
-RING_SAYS = ' It is a deadlock: none of them can go on.'
+def may_go_on(wait, moved=False):
+    """Whether a thread may go on by itself, by its timeout or by something from outside: all may but one that is parked for ever."""
+    call = wait.call
+    return bool(moved) or wait.kind != 'futex' or call is None or len(call.args) < 4 or call.args[3] != 0
+
+
+def in_ring(f, view, links):
+    """The chain from a thread comes back to its process, and nobody in it can go on: each process waits in one thread, without
+    a timeout and for the next alone, all other threads are parked, no signal is caught, and none has run meanwhile."""
+    if not links or links[-1].end != 'cycle' or links[-1].pid != f.pid or any(link.free for link in links) or caught_signals(f):
+        return False
+    call = view.wait.call
+    return not view.moved and not (call is not None and call.timeout_s is not None) and not any(
+        may_go_on(other.wait, other.moved) for other in f.living if other.tid != view.tid)
+
+
+RING_SAYS = ' They wait for each other: it is a deadlock, none of them can go on.'
 
 
 def ring_of(f, view, links, severity):
     """(what to say of a ring, severity). Two ends of a connection that both read are no deadlock by what the kernel shows: a
     signal or a timeout may make one of them speak."""
-    if not in_ring(f, links):
+    if not in_ring(f, view, links):
         return '', severity
     if view.wait.kind == 'socket-read' and all(link.end in ('socket-read', 'cycle') for link in links):
         return ' Each waits for the other to speak.', severity
-    return RING_SAYS, 'critical'
+    if view.wait.kind.startswith('socket') or any(link.end.startswith('socket') for link in links):
+        return ' They wait for each other: a deadlock, unless a timeout of theirs ends it.', severity
+    caveat = unseen_text(f)
+    return (' They wait for each other: it is a deadlock, unless another process helps them (%s).' % caveat if caveat else RING_SAYS), 'critical'
 
 
 def last_but_us(f, links):
@@ -13648,7 +13679,8 @@ def last_but_us(f, links):
 
 def waits_for_work(f, links):
     """The process at the end waits for something from this one, which has a thread that may send it: an idle worker."""
-    return len(links) > 1 and links[-1].end == 'cycle' and links[-2].end in ('pipe-read', 'socket-read') and not in_ring(f, links)
+    return len(links) > 1 and links[-1].end == 'cycle' and links[-2].end in ('pipe-read', 'socket-read') and any(
+        may_go_on(view.wait, view.moved) for view in f.living if view.wait.kind not in ('pipe-read', 'socket-read'))
 
 
 QUIET_ENDS = ('tty', 'sleep', 'epoll', 'accept', 'poll', 'event')
@@ -14304,7 +14336,7 @@ def lone_waitv(f):
     """The only thread is in futex_waitv for ever, and all its words are private: as hung as in FUTEX_WAIT."""
     wait = f.waits.get(f.living[0].tid) if len(f.views) == 1 and f.living else None
     words = waitv_words(wait, f.words) if wait is not None and wait.cmd == FUTEX_WAITV and not wait.timeout_ptr and not f.living[0].moved else []
-    return bool(words) and all(word.private for word in words)
+    return bool(words) and not caught_signals(f) and all(word.private for word in words)
 
 
 def suspect_confidence(f, group, waiters):
@@ -14312,7 +14344,7 @@ def suspect_confidence(f, group, waiters):
     wait = f.waits.get(waiters[0].tid)
     if wait is None or group.kind == 'join':
         return None
-    if len(f.views) == 1 and wait.private and not wait.timeout_ptr:
+    if len(f.views) == 1 and wait.private and not wait.timeout_ptr and not caught_signals(f):
         return 'likely'                 # the only thread, and nobody outside can wake a private futex: it is hung
     if group in f.python_groups:
         return 'likely' if group.kind in ('threading.Lock', 'threading.RLock', 'import lock') else None
@@ -14437,6 +14469,15 @@ def wait_finding(f, code, kind, views):
                    tids=[row.tid for row in views[:200]], pids=pids)
 
 
+def holders_chain(f, reads, pids):
+    """(the chain to tell of, whether all holders are idle workers): the first of those that have the other end which is not
+    idle. A worker in a futex is idle if another of the same pool waits for work from here: it waits for its turn."""
+    chains = [follow(f, pid) for pid in pids[:4]]
+    working = [links for links in chains if waits_for_work(f, links)]
+    odd = [links for links in chains if links not in working and not (working and links[-1].end == 'futex') and links[-1].end not in QUIET_ENDS]
+    return (odd or working or chains)[0], bool(reads and working and not odd)
+
+
 def explain_pipe(f, view, severity):
     """The other end of a pipe or FIFO: who has it, and what that one does."""
     fd = (f.snap.fds or {}).get(view.wait.fd)
@@ -14449,8 +14490,9 @@ def explain_pipe(f, view, severity):
     if end.word == 'others':
         rows = end.others
         names = ', '.join(process_text(f, row[0], row[3]) for row in rows[:3]) + (', ...' if len(rows) > 3 else '')
-        links = follow(f, rows[0][0])
-        idle_worker = reads and waits_for_work(f, links)
+        links, idle_worker = holders_chain(f, reads, [row[0] for row in rows])
+        if len({row[0] for row in rows}) > 1:
+            links = tuple(link._replace(free=True) for link in links)       # another holder may end the wait
         words = 'The %s end is held by %s. %s' % (side, names, chain_sentence(links[:-1] if idle_worker else links))
         quiet = idle_worker or reads and links[-1].end in QUIET_ENDS
         ring, severity = ring_of(f, view, links, severity)
@@ -14479,16 +14521,12 @@ def explain_pipe(f, view, severity):
     return 'Who has the %s end was not looked for.' % side, severity, [], [], []
 
 
-RUNTIME_SIGNALS = 1 << 1 | 7 << 31          # SIGINT, which Python always catches, and the C library's own 32 to 34
-
-
 def who_else_here(f, view):
     """Who of this process may end a wait on its own pipe or socket pair: a signal handler (the self-pipe of event loops), or
     a thread that is not blocked itself. '' for nobody."""
-    if any(other.tid != view.tid and (other.moved or other.wait.kind in FREE_TO_GO_ON) for other in f.living):
+    if any(other.tid != view.tid and may_go_on(other.wait, other.moved) and other.wait.fd != view.wait.fd for other in f.living):
         return 'it is a wake-up between its own threads'
-    caught = (status_mask(f.snap.status, 'SigCgt') or 0) & ~RUNTIME_SIGNALS
-    return 'a handler of its signals may write to it (a wake-up pipe)' if caught and view.wait.kind.endswith('read') else ''
+    return 'a handler of its signals may write to it (a wake-up pipe)' if caught_signals(f) and view.wait.kind.endswith('read') else ''
 
 
 def explain_socket(f, view, severity):
@@ -14637,17 +14675,21 @@ def explain_child(f, view, severity):
     comm = f.snap.stat.comm
     if not children:
         return '', 'note' if comm in SHELLS_AND_INITS else severity, [], [], []
-    texts, bad, ring = [], None, False
+    texts, bad, ring, ends = [], None, False, set()
     for child in children[:3]:
         links = follow(f, child.pid)
         texts.append('; '.join(link.text for link in links))
-        ring = ring or in_ring(f, links)
+        ends.add(links[-1].end)
+        ring = ring or len(children) == 1 and in_ring(f, view, links)
         if links[-1].end in ('stopped', 'disk', 'nfs', 'fuse', 'kernel', 'memory', 'vfork'):
             bad = bad or links[-1]
     words = 'Its %s: %s.' % ('child' if len(children) == 1 else '%d children' % len(children), '; '.join(texts))
     if ring:
-        words, severity = words + RING_SAYS, 'critical'
-    if comm in SHELLS_AND_INITS and bad is None:
+        says, severity = ring_of(f, view, links, severity)
+        words += says
+    others_free = any(may_go_on(other.wait, other.moved) for other in f.living if other.tid != view.tid)
+    watcher = f.runtime.name in ('go', 'jvm', 'node', 'dotnet') or any(name.endswith('_do_waitpid') for name, _, _ in f.frames.get(view.tid) or ())
+    if comm in SHELLS_AND_INITS and bad is None or ends and ends <= {'accept', 'epoll'} or watcher and others_free:
         severity = 'note'
     target = bad or children[0]
     return (words, severity, [Evidence('child %d (%s) is in state %s' % (child.pid, child.comm, child.state), '%d/stat' % child.pid)
@@ -14693,6 +14735,8 @@ def explain_file_lock(f, view, severity):
         return what + 'This process holds it itself, through another descriptor.', severity, [source], [], []
     links = follow(f, holder.pid)
     ring, severity = ring_of(f, view, links, severity)
+    if links[-1].end == 'accept':
+        ring, severity = ' It waits for its turn to accept.', 'note'         # an accept mutex of a prefork server
     return (what + 'It is held by %s.' % held_by(links) + ring, severity, [source],
             ['python3 procdoc.py %d   (the holder)' % last_but_us(f, links).pid], [holder.pid])
 
@@ -15137,11 +15181,13 @@ def rule_accept_queue(f):
         if not f.watched_s and not full:
             continue
         sure = 'possible' if not full else 'proven' if backlog is not None and again is not None else 'likely'
-        row_found = finding('accept-queue-full', 'critical' if full else 'warning', sure,
-                      '%s on %s wait%s to be accepted%s, and the process does not accept them.' % (
+        slow = any(view.moved and view.voluntary for view in f.living)      # one that spins without a pause does not accept
+        row_found = finding('accept-queue-full', 'critical' if full and not slow else 'warning', sure,
+                      '%s on %s wait%s to be accepted%s, and the process %s.' % (
                           people(row.recv_q, 'connection'), row.local or row.path, 's' if row.recv_q == 1 else '',
                           ' (the queue of %d is full: new clients get no answer)' % backlog if full and backlog is not None
-                          else ' (the queue is full)' if full else ''),
+                          else ' (the queue is full)' if full else '',
+                          'runs, but accepts none of them or more slowly than they come' if slow else 'does not accept them'),
                       [Evidence('Recv-Q %d%s' % (row.recv_q, ' -> %s' % again if again is not None else ''), queue_source(f, row))],
                       stack_command(f))
         yield row_found if full else row_found._replace(rank=RANK['unread-input'])      # a symptom: the cause is what keeps it from accept

@@ -5548,7 +5548,7 @@ def tcp(inode=7, state='ESTABLISHED', local='10.0.1.5:50123', remote='10.0.99.1:
 def other(pid, call=None, comm='peer', state='S', wchan='0', fds=None):
     """Another process, as far as a chain needs it."""
     thread = th(pid, call, wchan, state, comm)
-    return procdoc.Other(pid, thread.stat, ['/bin/' + comm], (thread,), fds or {})
+    return procdoc.Other(pid, thread.stat, ['/bin/' + comm], (thread,), fds or {}, caught=0)
 
 
 def held(*rows, **more):
@@ -5752,6 +5752,21 @@ class Rules(Case):
         self.silent('lock-suspect', pile(0x80, 1, count=1))
         self.silent('lock-suspect', pile(0, 0x80000000))
         self.fires('lock-suspect', pile(0x89, 0x7fffffff), says='Rust')
+
+    def test_only_a_handler_can_wake_the_only_thread(self):
+        """Event.wait() in the main thread and a handler that sets it: how services wait for SIGTERM. Without one it hangs."""
+        pieces = memory(b'\0' * 64)
+        def lone(caught):
+            return snapshot(th(call=('futex', BASE, 0x189, 0, 0, 0, 0xffffffff)), words=pieces, last_words=pieces, maps=[ANON], status=dict(snapshot().status, SigCgt=caught))
+        self.fires('lock-suspect', lone('0000000000000002'), 'critical')
+        self.silent('lock-suspect', lone('0000000000004002'))
+
+    def test_a_queue_of_a_process_that_is_slow(self):
+        fds = fds_of(f3='socket:[7]')
+        rows = [tcp(state='LISTEN', local='0.0.0.0:80', remote='0.0.0.0:0', recv_q=3, inode=7)]
+        more = dict(fds=fds, sockets={'tcp': rows}, last_sockets={'tcp': rows}, listeners={7: (3, 1)})
+        self.fires('accept-queue-full', snapshot(th(call=('clock_nanosleep', 0, 0, BASE, 0)), **more), 'critical', says='does not accept them')
+        self.fires('accept-queue-full', snapshot(th(call=('clock_nanosleep', 0, 0, BASE, 0), switches=5, ticks=1), **more), 'warning', says='more slowly')
 
     def test_idle_pool(self):
         self.fires('idle-pool', self.pile(PARKED, hot=False), 'note', says='lost wake-up')
@@ -6551,6 +6566,15 @@ class Chains(Case):
         self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **dict(fields, fds=fds_of(f5=('pipe:[9]', 1)))).summary)
         threads = dict(fields, others={812: child._replace(threads=child.threads + (th(813, ('epoll_wait', 9, 0, 1, -1)),))})
         self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **threads).summary, 'another thread of the child may go on')
+        for changed, why in (({'caught': 1 << 14}, 'a handler of its SIGTERM'), ({'caught': None}, 'what it catches is not known'), ({'moved': True}, 'it ran meanwhile')):
+            self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **dict(fields, others={812: child._replace(**changed)})).summary, why)
+        status = dict(snapshot().status, SigCgt='0000000000004000')
+        self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), **dict(fields, status=status)).summary)
+        for call in (('recvfrom', 7, BASE, 8, 0), ('futex', BASE, 0x189, 0, 0x7f0000001000)):
+            self.assertNotIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), th(101, call), **fields).summary, call[0])
+        self.assertIn('deadlock', self.ring(th(call=('wait4', 812, 0, 0, 0)), th(101, PARKED), **fields).summary)
+        unseen = self.ring(th(call=('wait4', 812, 0, 0, 0)), **dict(fields, holders=held((812, 1, 'pipe:[9]', 'w'), unseen=2)))
+        self.assertEqual((unseen.severity, unseen.confidence), ('critical', 'likely'))
 
     def test_an_idle_worker_is_no_ring(self):
         """A pool: this process reads results, the worker reads jobs that another thread of this process sends."""
@@ -6561,10 +6585,19 @@ class Chains(Case):
         alone = self.ring(th(call=READ3), **fields)
         self.assertEqual((alone.code, alone.severity), ('wait-pipe-read', 'critical'))
 
+    def test_a_pool_of_which_one_reads_and_the_others_wait_for_their_turn(self):
+        one, two = other(812, ('futex', BASE, 0x189, 0, 0, 0, 0xffffffff), 'worker'), other(813, READ3, 'worker', fds=fds_of(f3='pipe:[9]'))
+        fields = dict(fds=fds_of(f3='pipe:[7]', f5=('pipe:[9]', 1)), holders=held((812, 4, 'pipe:[7]', 'w'), (813, 4, 'pipe:[7]', 'w')))
+        free = th(101, ('epoll_wait', 9, 0, 1, -1))
+        found = self.ring(th(call=READ3), free, others={812: one, 813: two}, **fields)
+        self.assertEqual(found.severity, 'note')
+        self.assertEqual(self.ring(th(call=READ3), free, others={812: one, 813: other(813, state='T')}, **fields).severity, 'warning')
+        self.assertEqual(self.ring(th(call=READ3), free, others={812: one}, **dict(fields, holders=held((812, 4, 'pipe:[7]', 'w')))).severity, 'warning')
+
     def test_two_ends_that_both_read_or_both_write(self):
         unix = {71: dict(UNIX_ROW, peer_inode=72), 72: dict(UNIX_ROW, peer_inode=71)}
         mine = procdoc.Socket('unix', 'ESTABLISHED', '', '', inode=71, type='stream')
-        for call, code, severity, says in ((READ3, 'wait-socket-read', 'warning', 'speak'), (WRITE3, 'wait-socket-write', 'critical', 'deadlock')):
+        for call, code, severity, says in ((READ3, 'wait-socket-read', 'warning', 'speak'), (WRITE3, 'wait-socket-write', 'critical', 'unless a timeout')):
             peer = other(812, call, 'peer', wchan='unix_stream_data_wait' if call is READ3 else 'sock_alloc_send_pskb', fds=fds_of(f3='socket:[72]'))
             found = self.ring(th(call=call), fds=fds_of(f3='socket:[71]'), sockets={'unix': [mine]}, unix=unix, others={812: peer},
                               holders=held((812, 3, 'socket:[72]', 'rw')))
