@@ -4172,28 +4172,6 @@ def packet_rows(data, want=None):
         yield Socket('packet', 'UNCONN', local, '', number(row.get('Rmem')), None, inode, number(row.get('User')))
 
 
-# ---------------------------------------------------------------- FILES: /proc/PID/net/netstat, /proc/PID/net/snmp
-# TcpExt: SyncookiesSent ... ListenOverflows ListenDrops ...
-# TcpExt: 0 ... 12 12 ...
-
-def parse_net_counters(data):
-    """{'TcpExt': {'ListenOverflows': 12, ...}, ...}: names on one line, their values on the next of the same prefix."""
-    tables, names = {}, {}
-    for line in whole_lines(data):
-        prefix, _, rest = line.partition(b':')
-        words = rest.split()
-        prefix = text(prefix)
-        if prefix not in names:
-            names[prefix] = [text(word) for word in words]
-        else:
-            pairs = zip(names.pop(prefix), map(number, words))
-            tables.setdefault(prefix, {}).update((name, value) for name, value in pairs if value is not None)
-    return tables
-
-
-TCP_COUNTERS = (('TcpExt', 'ListenOverflows'), ('TcpExt', 'ListenDrops'), ('TcpExt', 'TCPTimeouts'), ('Tcp', 'RetransSegs'))
-
-
 # ---------------------------------------------------------------- FILES: /proc/PID/fdinfo/FD
 # pos:	0
 # flags:	02000002
@@ -7703,24 +7681,16 @@ class Memory:
 WORD, INT32 = struct.Struct('<Q'), struct.Struct('<i')
 
 
-def memory_words(pid, wanted, seconds=2.0):
-    """For the guarded child: [(address, length)] -> [(address, bytes or None)], each read alone, a short read is None."""
-    return memory_looks(pid, wanted, 1, seconds)[0]
-
-
-def memory_words_twice(pid, wanted):
-    """memory_words, and once again after the last of them was read."""
-    return memory_looks(pid, wanted, 2, 4.0)
-
-
-def memory_looks(pid, wanted, times, seconds):
+def memory_words_twice(pid, wanted, seconds=4.0):
+    """For the guarded child: [(address, length)] -> two looks, the second begun after the last word of the first, each
+    [(address, bytes or None)]. Each word is read alone, a short read is None."""
     task = live_task(pid)
     try:
         memory = Memory(task, mappings_of(read_whole(task + '/maps'), wanted), time.monotonic() + seconds)
     except OSError:
-        return [[(address, None) for address, _ in wanted]] * times
+        return [[(address, None) for address, _ in wanted]] * 2
     looks = []
-    for view in [memory] + [memory.fresh() for _ in range(times - 1)]:
+    for view in (memory, memory.fresh()):
         found = []
         for address, length in wanted:
             try:
@@ -11661,15 +11631,15 @@ def parsed(parse, data, empty=None):
 
 # --- threads
 
-def read_thread(reader, base, tid, full_status=True):
-    """One thread's files -> Thread, or None when it has ended."""
+def read_thread(reader, base, tid):
+    """One thread of another process, without its status -> Thread, or None when it has ended."""
     at = '%s/task/%d/' % (base, tid)
     stat = parsed(parse_stat, reader.read(at + 'stat'))
     if stat is None:
         return None
     return Thread(
         tid, stat,
-        parsed(parse_thread_status, reader.read(at + 'status')) if full_status else None,
+        None,
         parsed(parse_wchan, reader.read(at + 'wchan')),
         parsed(parse_syscall, reader.read(at + 'syscall')),
         schedstat=parsed(parse_schedstat, reader.read(at + 'schedstat')))
@@ -11948,7 +11918,7 @@ def read_other(reader, pid, most_threads=64):
         return None
     threads = {}
     for tid in (reader.pids('proc/%d/task' % pid) or [])[:most_threads]:
-        thread = read_thread(reader, 'proc/%d' % pid, tid, full_status=False)
+        thread = read_thread(reader, 'proc/%d' % pid, tid)
         if thread is not None:
             threads[tid] = thread
     if not threads:
@@ -11998,7 +11968,7 @@ def read_twice(reader, pid, key, wanted):
     if reader.live:                         # in one question: the mappings are read and searched once
         both = reader.ask(key, 'memory_words_twice', pid, wanted, lock='mm:%d' % pid) or (None, None)
         reader.answers[key], reader.answers['last_' + key] = both
-    looks = [reader.ask(name, 'memory_words', pid, wanted, lock='mm:%d' % pid) for name in (key, 'last_' + key)]
+    looks = [reader.ask(name, 'memory_words_twice', pid, wanted) for name in (key, 'last_' + key)]         # live they are known by now
     return tuple(None if rows is None else {address: data for address, data in rows if data is not None} for rows in looks)
 
 
@@ -14951,8 +14921,10 @@ def outward_only(f, view):
     anything whose sender is not known; its own wake-ups and timers do not count."""
     fds = f.snap.fds or {}
     loop = fds.get(view.wait.fd) if view.wait.kind == 'epoll' else None
-    watched = [member['tfd'] for member in ((loop.info or {}).get('epoll') or ()) if loop.info] if loop is not None else [
-        row[0] for row in (view.wait.call.fds if view.wait.call is not None else ()) or ()]
+    if loop is not None:
+        watched = [member['tfd'] for member in (loop.info or {}).get('epoll') or ()]
+    else:
+        watched = [row[0] for row in view.wait.call.fds] if view.wait.call is not None else []
     asked = []
     for number_of_fd in watched if len(watched) <= 100 else ():         # who has thousands is no client that waits for its server
         fd = fds.get(number_of_fd)
@@ -18754,7 +18726,7 @@ def full_listeners(reader):
 
 
 def scan(reader, seconds, progress=None):
-    """-> (rows, notes): every visible process, the suspicious first."""
+    """-> [Row]: every visible process, the suspicious first."""
     pids = reader.pids('proc') or []
     found = scan_look(reader, [pid for pid in pids if pid > 0 and pid != os.getpid() or not reader.live], progress)
     arch = machine(reader)
